@@ -1,0 +1,207 @@
+//! What an authenticator needs to know, and where Okta keeps its endpoints. Nothing here opens a connection.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use crate::net::NetError;
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;
+
+/// How callers are authenticated, with every `${NAME}` resolved. [`build`](crate::auth::build) proves it.
+#[derive(Clone, Debug)]
+pub enum AuthSettings {
+    /// Ask an RFC 7662 endpoint about every token.
+    Introspection(IntrospectionSettings),
+    /// Let everybody in as the anonymous caller.
+    None,
+}
+
+/// An RFC 7662 endpoint and what must hold of the tokens it vouches for.
+#[derive(Clone, Debug)]
+pub struct IntrospectionSettings {
+    /// Where to ask; see [`endpoint`] and [`okta`].
+    pub endpoint: Url,
+    /// The exact `iss` of a good token. `None` leaves `iss` unchecked.
+    pub issuer: Option<String>,
+    /// The client that may introspect.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+    /// What the `aud` of a good token must contain.
+    pub audience: String,
+    /// The clients whose tokens are good. `None` means any.
+    pub client_ids: Option<Vec<String>>,
+}
+
+/// Okta's URLs for one authorization server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OktaUrls {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Where it introspects them.
+    pub endpoint: Url,
+}
+
+/// What is wrong with the settings of an authenticator. [`SettingsError::key`] says which one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Not an absolute URL.
+    #[error("this is not a URL; write it in full, beginning with `https://`")]
+    NotUrl(UrlKey),
+    /// Tokens and the client secret would travel in clear.
+    #[error("the identity provider must be called over https; http is only for loopback, as in tests")]
+    NotHttps(UrlKey),
+    /// A user name or password in the URL.
+    #[error("a URL with a user name or password is refused; write `client_id` and `client_secret` instead")]
+    UserInfo(UrlKey),
+    /// A fragment in the introspection URL.
+    #[error("an introspection URL has no `#` part")]
+    Fragment,
+    /// A path or query after the Okta domain.
+    #[error(
+        "only the domain stands here, such as `{domain}`; name a custom authorization server as `authorization_server`"
+    )]
+    NotOnlyDomain {
+        /// The part that is right.
+        domain: String,
+    },
+    /// The address of Okta's administration console.
+    #[error("this is the address of the admin console; drop `-admin` and write `{domain}`")]
+    AdminDomain {
+        /// The same domain without `-admin`.
+        domain: String,
+    },
+    /// Not the bare id of an authorization server.
+    #[error(
+        "this is the id of a custom authorization server, such as `default`; leave it out for the org authorization server"
+    )]
+    NotServerId,
+    /// A setting that must say something is empty.
+    #[error("`{0}` is empty")]
+    Empty(&'static str),
+    /// An allow-list that allows nobody.
+    #[error("`client_ids` lists no client, so every token would be refused; leave it out to accept any client")]
+    NoClients,
+    /// No HTTP client could be built.
+    #[error("no HTTP client could be built: {0}")]
+    Net(NetError),
+}
+
+/// Which setting holds a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlKey {
+    /// `domain` of `okta`.
+    Domain,
+    /// `url` of `introspection`.
+    Url,
+}
+
+/// Reads the URL of an introspection endpoint.
+///
+/// # Errors
+///
+/// Not a URL, not https (or http on loopback), or more than a URL should say.
+pub fn endpoint(written: &str) -> Result<Url, SettingsError> {
+    let url = parse(written, UrlKey::Url)?;
+    if url.fragment().is_some() {
+        return Err(SettingsError::Fragment);
+    }
+    Ok(url)
+}
+
+/// Gives the URLs of an Okta authorization server: a custom one by its id, or the org's own.
+///
+/// # Errors
+///
+/// The domain or the id cannot be right.
+pub fn okta(domain: &str, authorization_server: Option<&str>) -> Result<OktaUrls, SettingsError> {
+    let org = okta_org(domain)?;
+    let issuer = match authorization_server {
+        Some(id) if is_server_id(id) => format!("{org}/oauth2/{id}"),
+        Some(_) => return Err(SettingsError::NotServerId),
+        None => org.clone(),
+    };
+    let base = match authorization_server {
+        Some(_) => issuer.clone(),
+        None => format!("{org}/oauth2"),
+    };
+    let endpoint = endpoint(&format!("{base}/v1/introspect"))?;
+    Ok(OktaUrls { issuer, endpoint })
+}
+
+// === impl SettingsError ===
+
+impl SettingsError {
+    /// The key to blame, as it is written in the server file; `None` when no key is wrong.
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::NotUrl(key) | Self::NotHttps(key) | Self::UserInfo(key) => Some(match key {
+                UrlKey::Domain => "domain",
+                UrlKey::Url => "url",
+            }),
+            Self::Fragment => Some("url"),
+            Self::NotOnlyDomain { .. } | Self::AdminDomain { .. } => Some("domain"),
+            Self::NotServerId => Some("authorization_server"),
+            Self::Empty(key) => Some(key),
+            Self::NoClients => Some("client_ids"),
+            Self::Net(_) => None,
+        }
+    }
+}
+
+/// `https://host[:port]` of an Okta org, as its tokens spell it in `iss`.
+fn okta_org(domain: &str) -> Result<String, SettingsError> {
+    let url = parse(domain, UrlKey::Domain)?;
+    let org = url.origin().ascii_serialization();
+    if let Some(domain) = without_admin(&url) {
+        return Err(SettingsError::AdminDomain { domain });
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(SettingsError::NotOnlyDomain { domain: org });
+    }
+    Ok(org)
+}
+
+/// People copy the address of the page they are on: `https://your-org-admin.okta.com`.
+fn without_admin(url: &Url) -> Option<String> {
+    let (label, rest) = url.host_str()?.split_once('.')?;
+    let org = label.strip_suffix("-admin")?;
+    rest.starts_with("okta").then(|| format!("https://{org}.{rest}"))
+}
+
+fn is_server_id(id: &str) -> bool {
+    !id.is_empty()
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+fn parse(written: &str, key: UrlKey) -> Result<Url, SettingsError> {
+    let url = Url::parse(written).map_err(|_| SettingsError::NotUrl(key))?;
+    let host = url.host().ok_or(SettingsError::NotUrl(key))?;
+    let allowed = match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(&host),
+        _ => false,
+    };
+    if !allowed {
+        return Err(SettingsError::NotHttps(key));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SettingsError::UserInfo(key));
+    }
+    Ok(url)
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => Ipv4Addr::is_loopback(address),
+        Host::Ipv6(address) => Ipv6Addr::is_loopback(address),
+    }
+}

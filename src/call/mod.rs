@@ -1,0 +1,47 @@
+//! One call, without I/O: what is asked for, and who is to blame when it can't be done.
+
+pub mod prepare;
+mod request;
+
+pub use prepare::prepare;
+pub use request::{Origin, Pair, PathPart, Request, RequestBody};
+
+use crate::catalog::ArgumentError;
+
+/// Why a call gave no result, by who is to blame. `Display` is written for the model: it names no secret and no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The model: the arguments don't fit.
+    #[error("{}", .0.join("\n"))]
+    Argument(Vec<String>),
+    /// The caller: their token lacks something.
+    #[error("{0}")]
+    Denied(String),
+    /// The API: it can't be reached, or does not answer as it should.
+    #[error("{0}")]
+    Upstream(String),
+    /// Us, or the bridge file. The id is also in the log, with the details.
+    #[error("internal error {id}; the server's log has the details")]
+    Internal {
+        /// Joins this error with the log.
+        id: String,
+    },
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// Blames arguments.
+    #[must_use]
+    pub fn arguments(errors: &[ArgumentError]) -> Self {
+        Self::Argument(errors.iter().map(ToString::to_string).collect())
+    }
+
+    /// Blames us: logs the details under a fresh id.
+    #[must_use]
+    pub fn internal(tool: &str, details: &str) -> Self {
+        let id = uuid::Uuid::new_v4().to_string();
+        tracing::error!(error_id = id, tool, details, "A call failed inside the bridge.");
+        Self::Internal { id }
+    }
+}

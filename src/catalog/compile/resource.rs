@@ -1,0 +1,167 @@
+//! Resources: static, public data. Whoever needs the caller's identity is a tool.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::text::{Members, Names};
+use super::{Compiler, Place};
+use crate::catalog::{Resource, ResourceContent, UriTemplate};
+use crate::config::bridge::ResourceSpec;
+use crate::config::yaml::Cursor;
+use crate::diag::{Code, Diagnostic};
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    pub(super) fn resource(&mut self, place: &Place<'_>, at: &Cursor<'_>, written: &str, spec: &ResourceSpec) {
+        let uri = match UriTemplate::parse(written) {
+            Ok(uri) => uri,
+            Err(error) => {
+                let finding = at.key_error(Code::InvalidUri, format!("`{written}` can't be the URI of a resource"), error.why);
+                self.push(finding);
+                return;
+            }
+        };
+        if let Some((_, first)) = self.resources.iter().find(|(resource, _)| resource.uri.as_str() == written) {
+            let finding = at
+                .key_error(
+                    Code::DuplicateName,
+                    format!("two resources have the URI `{written}`"),
+                    "a URI is unique in the directory",
+                )
+                .also(*first, "first used here");
+            self.push(finding);
+            return;
+        }
+        let Some((content, mime_type)) = self.content(place, at, &uri, spec) else { return };
+        let resource = Resource {
+            name: spec.name.clone().unwrap_or_else(|| name_of(written)),
+            title: spec.title.clone(),
+            description: spec.description.clone(),
+            mime_type: spec.mime_type.clone().unwrap_or_else(|| mime_type.to_owned()),
+            bridge: place.index,
+            content,
+            uri,
+        };
+        self.resources.push((resource, at.key_span()));
+    }
+
+    fn content(
+        &mut self,
+        place: &Place<'_>,
+        at: &Cursor<'_>,
+        uri: &UriTemplate,
+        spec: &ResourceSpec,
+    ) -> Option<(ResourceContent, &'static str)> {
+        let mut names = Names::default();
+        for variable in uri.variables() {
+            names = names.with(variable, Members::Any);
+        }
+        let mut claims = BTreeSet::new();
+        match (&spec.json, &spec.text, &spec.file, &spec.blob) {
+            (Some(value), None, None, None) => {
+                let at = at.get("json");
+                self.refuse_identity(&at)?;
+                let data = self.data(&at, value, &names, place.directory, &mut claims)?;
+                Some((ResourceContent::Json(data), "application/json"))
+            }
+            (None, Some(text), None, None) => {
+                let at = at.get("text");
+                self.refuse_identity(&at)?;
+                let data = self.data(&at, &text.clone().into(), &names, place.directory, &mut claims)?;
+                Some((ResourceContent::Text(data), "text/plain"))
+            }
+            (None, None, Some(name), None) => self.file(place, &at.get("file"), name),
+            (None, None, None, Some(blob)) => {
+                let compact: String = blob.split_ascii_whitespace().collect();
+                let Ok(bytes) = STANDARD.decode(compact) else {
+                    self.push(at.get("blob").error(
+                        Code::InvalidValue,
+                        "`blob` is not base64",
+                        "write the bytes as base64 (RFC 4648), or use `file:`",
+                    ));
+                    return None;
+                };
+                Some((ResourceContent::Blob(bytes.into()), "application/octet-stream"))
+            }
+            _ => {
+                self.push(at.key_error(
+                    Code::ResourceContent,
+                    "a resource has exactly one of `json`, `text`, `file` and `blob`",
+                    "what does this resource hold?",
+                ));
+                None
+            }
+        }
+    }
+
+    fn file(&mut self, place: &Place<'_>, at: &Cursor<'_>, name: &str) -> Option<(ResourceContent, &'static str)> {
+        match place.document.files.get(name) {
+            Some(Ok(bytes)) => Some(match String::from_utf8(bytes.clone()) {
+                Ok(text) => (ResourceContent::Fixed(text), mime_type_of(name).unwrap_or("text/plain")),
+                Err(error) => (
+                    ResourceContent::Blob(error.into_bytes().into()),
+                    mime_type_of(name).unwrap_or("application/octet-stream"),
+                ),
+            }),
+            Some(Err(error)) => {
+                self.push(at.error(Code::InvalidFileReference, format!("the file `{name}` can't be used"), error.to_string()));
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// A resource is the same for everybody.
+    fn refuse_identity(&mut self, at: &Cursor<'_>) -> Option<()> {
+        let mut fault = None;
+        super::collect_strings(at, &mut |at, text| {
+            if ["claims.", "claims["].iter().any(|word| in_tags(text, word)) && fault.is_none() {
+                fault = Some(at.find(self.sources, "claims"));
+            }
+        });
+        let Some(span) = fault else { return Some(()) };
+        self.push(
+            Diagnostic::new(Code::ResourceNeedsIdentity, "a resource can't depend on who is calling")
+                .at(span, "this needs the caller's identity")
+                .help("resources are static, public data; make this a tool"),
+        );
+        None
+    }
+}
+
+/// Whether a word stands inside a template tag.
+fn in_tags(text: &str, word: &str) -> bool {
+    text.split("{{").skip(1).any(|tail| tail.split("}}").next().is_some_and(|tag| tag.contains(word)))
+}
+
+/// `docs://api/time-off-policies` is named `time-off-policies`.
+fn name_of(uri: &str) -> String {
+    let path = uri.split_once(':').map_or(uri, |(_, path)| path);
+    path.rsplit('/')
+        .find(|segment| !segment.is_empty() && !segment.contains('{'))
+        .unwrap_or(uri)
+        .to_owned()
+}
+
+fn mime_type_of(name: &str) -> Option<&'static str> {
+    let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
+    Some(match ending.as_str() {
+        "md" | "markdown" => "text/markdown",
+        "txt" => "text/plain",
+        "json" => "application/json",
+        "yaml" | "yml" => "application/yaml",
+        "html" | "htm" => "text/html",
+        "csv" => "text/csv",
+        "xml" => "application/xml",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "svg" => "image/svg+xml",
+        _ => return None,
+    })
+}

@@ -1,0 +1,736 @@
+//! Tools: an endpoint, its bindings, its body and its answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Method;
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::text::{Members, Names};
+use super::{Compiler, Place, RESERVED_HEADERS, TIMEOUT, kind_of};
+use crate::catalog::input::{self, Input, InputProperty};
+use crate::catalog::{Annotations, Binding, BodyTemplate, Location, Operation, PathTemplate, Source, Tool};
+use crate::config::bridge::{AnnotationsSpec, BodySpec, LocationSpec, ParamSpec, RequiredSpec, ResponseSpec, ToolSpec};
+use crate::config::yaml::Cursor;
+use crate::diag::{Code, Diagnostic, suggest};
+use crate::shape::{Errors, Shape};
+use crate::template::Leaf;
+
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/// What JSON Schema 2020-12 defines; anything else beside a parameter's own keys is a slip of the pen.
+const SCHEMA_KEYWORDS: [&str; 58] = [
+    "$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$comment", "$defs", "definitions", "type", "enum",
+    "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern",
+    "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties", "dependentRequired",
+    "prefixItems", "items", "contains", "additionalProperties", "properties", "patternProperties", "dependentSchemas",
+    "propertyNames", "if", "then", "else", "allOf", "anyOf", "oneOf", "not", "unevaluatedItems", "unevaluatedProperties",
+    "title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples", "format", "contentEncoding",
+    "contentMediaType", "contentSchema", "required", "example",
+];
+
+/// Our own keys of a parameter, for suggestions.
+const PARAMETER_KEYS: [&str; 7] = ["in", "as", "claim", "value", "default", "required", "description"];
+
+/// Keys that say what an argument may be.
+const TYPE_KEYWORDS: [&str; 7] = ["type", "enum", "const", "oneOf", "anyOf", "allOf", "$ref"];
+
+/// A parameter on its way to becoming a binding.
+struct Parameter {
+    binding: Option<Binding>,
+    property: Option<InputProperty>,
+}
+
+/// What the parameters of one tool need to know about it.
+struct ToolPlace<'a, 'd> {
+    place: &'a Place<'d>,
+    method: Option<&'a Method>,
+    path: Option<&'a PathTemplate>,
+    has_body: bool,
+}
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    pub(super) fn tool(
+        &mut self,
+        place: &Place<'_>,
+        at: &Cursor<'_>,
+        name: &str,
+        spec: &ToolSpec,
+        used_claims: &mut BTreeSet<String>,
+    ) {
+        self.tool_name(at, name);
+        if spec.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
+            self.push(at.key_error(
+                Code::MissingDescription,
+                format!("tool `{name}` has no description"),
+                "a model chooses tools by their descriptions",
+            ));
+        }
+        let endpoint = spec.endpoint.as_deref().and_then(|text| self.endpoint(&at.get("endpoint"), text));
+        if spec.endpoint.is_some() && place.document.spec.upstream.is_none() {
+            self.push(at.get("endpoint").error(
+                Code::MissingUpstream,
+                format!("tool `{name}` has an endpoint, but the bridge has no `upstream`"),
+                "which API is this endpoint of?",
+            ));
+        }
+        let tool_place = ToolPlace {
+            place,
+            method: endpoint.as_ref().map(|(method, _)| method),
+            path: endpoint.as_ref().map(|(_, path)| path),
+            has_body: spec.body.is_some(),
+        };
+        let parameters = self.parameters(&tool_place, at, spec, used_claims);
+        let timeout = self.timeout(&at.get("timeout"), spec.timeout.as_deref());
+
+        let arguments: Vec<String> = parameters
+            .iter()
+            .filter_map(|parameter| parameter.property.as_ref())
+            .map(|property| property.name.clone())
+            .collect();
+        let claims: Vec<String> = place.document.spec.claims.keys().cloned().collect();
+        let names = || {
+            Names::default()
+                .with("args", Members::Known(arguments.clone()))
+                .with("claims", Members::Known(claims.clone()))
+                .with("server", Members::Known(vec!["name".to_owned(), "version".to_owned()]))
+        };
+
+        let mut template_claims = BTreeSet::new();
+        let (bindings, properties) = self.split(place, at, spec, parameters, &names(), &mut template_claims);
+        let body = match &spec.body {
+            None => Some(BodyTemplate::Members),
+            Some(body) => self.body(place, &at.get("body"), body, tool_place.method, &names(), &mut template_claims),
+        };
+        let mut shape_claims = BTreeSet::new();
+        let shape = self.shape(&at.get("response"), &spec.response, names(), spec.endpoint.is_some(), &mut shape_claims);
+        if spec.endpoint.is_none() {
+            self.without_endpoint(at, name, spec);
+        }
+        used_claims.extend(template_claims.iter().cloned());
+        used_claims.extend(shape_claims.iter().cloned());
+
+        let input = match Input::compile(properties) {
+            Ok(input) => input,
+            Err(why) => {
+                self.push(at.get("parameters").key_error(Code::InvalidSchema, "the parameters make no valid JSON Schema", why));
+                return;
+            }
+        };
+        let annotations = annotations(&spec.annotations, tool_place.method);
+        let operation = match (endpoint, body) {
+            (Some((method, path)), Some(body)) => Some(Operation {
+                method,
+                path,
+                has_templates: needs_values(&bindings, &body),
+                bindings,
+                body,
+                template_claims: template_claims.into_iter().collect(),
+                timeout: timeout.or(place.upstream_timeout).unwrap_or(TIMEOUT),
+            }),
+            _ => None,
+        };
+        let tool = Tool {
+            name: name.to_owned(),
+            title: spec.title.clone(),
+            description: spec.description.clone(),
+            input,
+            annotations,
+            bridge: place.index,
+            operation,
+            shape: shape.unwrap_or_default(),
+            shape_claims: shape_claims.into_iter().collect(),
+        };
+        if let Some((_, first)) = self.tools.get(name) {
+            let finding = at
+                .key_error(
+                    Code::DuplicateName,
+                    format!("two tools are named `{name}`"),
+                    "the name of a tool is unique in the directory",
+                )
+                .also(*first, "first used here");
+            self.push(finding);
+            return;
+        }
+        self.tools.insert(name.to_owned(), (tool, at.key_span()));
+    }
+
+    fn tool_name(&mut self, at: &Cursor<'_>, name: &str) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            self.push(at.key_error(
+                Code::InvalidName,
+                format!("`{name}` can't be the name of a tool"),
+                "1 to 64 of `A-Z a-z 0-9 _ - .` (what MCP clients accept)",
+            ));
+        }
+    }
+
+    fn endpoint(&mut self, at: &Cursor<'_>, written: &str) -> Option<(Method, PathTemplate)> {
+        let Some((method, path)) = written.trim().split_once(char::is_whitespace) else {
+            self.push(at.error(
+                Code::InvalidEndpoint,
+                format!("`{written}` is not an endpoint"),
+                "write a method and a path, such as `GET /hr/employees/{employee}`",
+            ));
+            return None;
+        };
+        if !METHODS.contains(&method) {
+            let span = at.find(self.sources, method);
+            let label = match suggest(method, METHODS) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("one of {}", METHODS.map(|known| format!("`{known}`")).join(", ")),
+            };
+            self.push(Diagnostic::new(Code::InvalidEndpoint, format!("`{method}` is not a method of an endpoint")).at(span, label));
+            return None;
+        }
+        match PathTemplate::parse(path.trim()) {
+            Ok(template) => {
+                // A checked list of upper-case words can't fail to be a method.
+                Method::from_bytes(method.as_bytes()).ok().map(|method| (method, template))
+            }
+            Err(error) => {
+                let span = at.find(self.sources, &error.text);
+                let finding = Diagnostic::new(Code::InvalidEndpoint, "the path of this endpoint can't be used").at(span, error.why);
+                self.push(finding);
+                None
+            }
+        }
+    }
+
+    fn parameters(
+        &mut self,
+        tool: &ToolPlace<'_, '_>,
+        at: &Cursor<'_>,
+        spec: &ToolSpec,
+        used_claims: &mut BTreeSet<String>,
+    ) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        let parameters_at = at.get("parameters");
+        for (name, parameter) in &spec.parameters {
+            parameters.extend(self.parameter(tool, &parameters_at.get(name), name, parameter, used_claims));
+        }
+        self.unknown_path_names(tool, at, spec);
+        self.same_place_twice(&parameters_at, &parameters);
+        parameters
+    }
+
+    fn unknown_path_names(&mut self, tool: &ToolPlace<'_, '_>, at: &Cursor<'_>, spec: &ToolSpec) {
+        let Some(path) = tool.path else { return };
+        let endpoint_at = at.get("endpoint");
+        for name in path.names() {
+            if spec.parameters.contains_key(name) {
+                continue;
+            }
+            let span = endpoint_at.find(self.sources, &format!("{{{name}}}"));
+            let mut finding = Diagnostic::new(
+                Code::UnknownPathName,
+                format!("the path uses {{{name}}}, but no parameter has that name"),
+            )
+            .at(span, "not declared under `parameters:`");
+            if let Some(near) = suggest(name, spec.parameters.keys().map(String::as_str)) {
+                finding = finding.also(at.get("parameters").get(near).key_span(), "did you mean this one?");
+            }
+            self.push(finding);
+        }
+    }
+
+    fn same_place_twice(&mut self, at: &Cursor<'_>, parameters: &[Parameter]) {
+        let mut seen: Vec<(&Location, &str)> = Vec::new();
+        for binding in parameters.iter().filter_map(|parameter| parameter.binding.as_ref()) {
+            if binding.location == Location::Path {
+                continue;
+            }
+            if let Some((_, first)) = seen.iter().find(|(location, _)| *location == &binding.location) {
+                let finding = at
+                    .get(&binding.name)
+                    .key_error(
+                        Code::DuplicateLocation,
+                        format!("`{}` and `{first}` go to the same place of the request", binding.name),
+                        "only one of them can be sent",
+                    )
+                    .also(at.get(first).key_span(), "the other one");
+                self.push(finding);
+            }
+            seen.push((&binding.location, &binding.name));
+        }
+    }
+
+    fn parameter(
+        &mut self,
+        tool: &ToolPlace<'_, '_>,
+        at: &Cursor<'_>,
+        name: &str,
+        spec: &ParamSpec,
+        used_claims: &mut BTreeSet<String>,
+    ) -> Option<Parameter> {
+        let location = self.location(tool, at, name, spec);
+        let optional = matches!(spec.required, Some(RequiredSpec::Parameter(false)));
+        if let Some(claim) = &spec.claim {
+            used_claims.insert(claim.clone());
+            self.claim_source(tool, at, spec, claim);
+            if optional && location == Some(Location::Path) {
+                self.optional_path(at, name);
+            }
+            return Some(Parameter {
+                binding: location.map(|location| Binding {
+                    name: name.to_owned(),
+                    source: Source::Claim(claim.clone()),
+                    location,
+                    required: !optional,
+                }),
+                property: None,
+            });
+        }
+        if let Some(value) = &spec.value {
+            self.only_fixed(at, spec, "value");
+            // Compiled in `split`, once all arguments are known.
+            return Some(Parameter {
+                binding: location.map(|location| Binding {
+                    name: name.to_owned(),
+                    source: Source::Value(crate::catalog::Data::Constant(value.clone())),
+                    location,
+                    required: !optional,
+                }),
+                property: None,
+            });
+        }
+        let property = self.property(at, name, spec, location.as_ref())?;
+        if !property.required && property.default.is_none() && location == Some(Location::Path) {
+            self.optional_path(at, name);
+        }
+        Some(Parameter {
+            binding: location.map(|location| Binding {
+                name: name.to_owned(),
+                source: Source::Argument,
+                location,
+                required: property.required,
+            }),
+            property: Some(property),
+        })
+    }
+
+    fn optional_path(&mut self, at: &Cursor<'_>, name: &str) {
+        self.push(at.key_error(
+            Code::InvalidPathParameter,
+            format!("`{name}` is a segment of the path, so it can't be optional"),
+            "drop `required: false`, or give it a `default`",
+        ));
+    }
+
+    fn claim_source(&mut self, tool: &ToolPlace<'_, '_>, at: &Cursor<'_>, spec: &ParamSpec, claim: &str) {
+        let claims = &tool.place.document.spec.claims;
+        if !claims.contains_key(claim) {
+            let mut label = "not defined under `claims:`".to_owned();
+            if let Some(near) = suggest(claim, claims.keys().map(String::as_str)) {
+                label = format!("{label}; did you mean `{near}`?");
+            }
+            self.push(at.get("claim").error(Code::UnknownClaim, format!("unknown claim `{claim}`"), label));
+        }
+        if spec.value.is_some() {
+            self.push(at.key_error(
+                Code::ConflictingKeys,
+                "a parameter has exactly one source",
+                "write `claim` or `value`, not both",
+            ));
+        }
+        self.only_fixed(at, spec, "claim");
+    }
+
+    /// A parameter that the model can't set has no JSON Schema and no default.
+    fn only_fixed(&mut self, at: &Cursor<'_>, spec: &ParamSpec, source: &str) {
+        let extra = spec
+            .schema
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !key.starts_with("x-"))
+            .chain(spec.default.as_ref().map(|_| "default"));
+        for key in extra.collect::<Vec<_>>() {
+            if SCHEMA_KEYWORDS.contains(&key) {
+                self.push(at.get(key).key_error(
+                    Code::ConflictingKeys,
+                    format!("`{key}` can't stand beside `{source}`"),
+                    "the model can't set this parameter, so it has no schema",
+                ));
+            } else {
+                self.unknown_key(at, key);
+            }
+        }
+    }
+
+    fn unknown_key(&mut self, at: &Cursor<'_>, key: &str) {
+        let known = PARAMETER_KEYS.iter().chain(&SCHEMA_KEYWORDS).copied();
+        let label = match suggest(key, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "neither a key of a parameter nor a keyword of JSON Schema".to_owned(),
+        };
+        self.push(at.get(key).key_error(Code::UnknownKey, format!("unknown key `{key}`"), label));
+    }
+
+    /// Where a parameter goes; `None` when only templates use it.
+    fn location(&mut self, tool: &ToolPlace<'_, '_>, at: &Cursor<'_>, name: &str, spec: &ParamSpec) -> Option<Location> {
+        let in_path = tool.path.is_some_and(|path| path.names().any(|used| used == name));
+        let wire = spec.wire_name.as_deref().unwrap_or(name);
+        let written = match (spec.location, in_path) {
+            (None | Some(LocationSpec::Path), true) => LocationSpec::Path,
+            (Some(LocationSpec::Path), false) => {
+                self.push(at.get("in").error(
+                    Code::InvalidPathParameter,
+                    format!("`{name}` is said to be in the path, but the path has no {{{name}}}"),
+                    "name it in the endpoint, or choose another place",
+                ));
+                return None;
+            }
+            (Some(_), true) => {
+                self.push(at.get("in").error(
+                    Code::InvalidPathParameter,
+                    format!("{{{name}}} stands in the path, so `{name}` goes there"),
+                    "drop `in:`",
+                ));
+                return None;
+            }
+            (Some(location), false) => location,
+            (None, false) => {
+                let method = tool.method?;
+                let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
+                match (takes_body, tool.has_body) {
+                    (false, _) => LocationSpec::Query,
+                    (true, false) => LocationSpec::Body,
+                    (true, true) => return None,
+                }
+            }
+        };
+        self.check_place(tool, at, name, spec, written)?;
+        Some(match written {
+            LocationSpec::Path => Location::Path,
+            LocationSpec::Query => Location::Query(wire.to_owned()),
+            LocationSpec::Cookie => Location::Cookie(wire.to_owned()),
+            LocationSpec::Body => Location::Body(wire.to_owned()),
+            LocationSpec::Header => {
+                let header = self.header_name(at, wire)?;
+                let from_model = spec.claim.is_none() && spec.value.is_none();
+                let folded = header.as_str().replace('_', "-");
+                if from_model && (folded == "forwarded" || folded.starts_with("x-forwarded-")) {
+                    self.push(at.key_error(
+                        Code::ReservedHeader,
+                        format!("a model can't set header `{wire}`"),
+                        "APIs read the caller's identity from it; use `claim` or `value`",
+                    ));
+                }
+                debug_assert!(!RESERVED_HEADERS.contains(&folded.as_str()));
+                Location::Header(header)
+            }
+        })
+    }
+
+    fn check_place(
+        &mut self,
+        tool: &ToolPlace<'_, '_>,
+        at: &Cursor<'_>,
+        name: &str,
+        spec: &ParamSpec,
+        written: LocationSpec,
+    ) -> Option<()> {
+        if written == LocationSpec::Path && spec.wire_name.is_some() {
+            self.push(at.get("as").error(
+                Code::ConflictingKeys,
+                format!("`{name}` is a segment of the path; it has no name on the wire"),
+                "drop `as:`",
+            ));
+        }
+        if written == LocationSpec::Body {
+            if tool.has_body {
+                self.push(at.get("in").error(
+                    Code::BodyConflict,
+                    format!("`{name}` is said to be in the body, but `body:` says what the body is"),
+                    "use it in `body:` as `{{ args.… }}`, or drop `body:`",
+                ));
+                return None;
+            }
+            if tool.method.is_some_and(|method| [Method::GET, Method::HEAD].contains(method)) {
+                self.push(at.get("in").error(
+                    Code::BodyNotAllowed,
+                    "a GET or HEAD request has no body",
+                    "use `in: query`",
+                ));
+                return None;
+            }
+        }
+        let cookie_name = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let wire = spec.wire_name.as_deref().unwrap_or(name);
+        if written == LocationSpec::Cookie && !wire.chars().all(cookie_name) {
+            self.push(at.key_error(
+                Code::InvalidName,
+                format!("`{wire}` can't be the name of a cookie"),
+                "letters, digits and `-`",
+            ));
+            return None;
+        }
+        Some(())
+    }
+
+    fn property(&mut self, at: &Cursor<'_>, name: &str, spec: &ParamSpec, location: Option<&Location>) -> Option<InputProperty> {
+        let unknown: Vec<&String> = spec
+            .schema
+            .keys()
+            .filter(|key| !SCHEMA_KEYWORDS.contains(&key.as_str()) && !key.starts_with("x-"))
+            .collect();
+        for key in unknown {
+            self.unknown_key(at, key);
+        }
+        if !TYPE_KEYWORDS.iter().any(|key| spec.schema.contains_key(*key)) {
+            let guess = spec.default.as_ref().map_or("string", kind_of);
+            self.push(
+                at.key_error(
+                    Code::ParameterWithoutType,
+                    format!("parameter `{name}` has no type"),
+                    format!("say what the model may pass, such as `type: {guess}`"),
+                )
+                .help("a parameter that the model must not set has `claim:` or `value:`"),
+            );
+            return None;
+        }
+        let mut schema = Map::new();
+        for (key, value) in &spec.schema {
+            schema.insert(key.clone(), value.clone());
+        }
+        if let Some(text) = &spec.description {
+            schema.insert("description".to_owned(), text.clone().into());
+        }
+        if let Some(value) = &spec.default {
+            schema.insert("default".to_owned(), value.clone());
+        }
+        if let Some(RequiredSpec::Properties(names)) = &spec.required {
+            schema.insert("required".to_owned(), names.clone().into());
+        }
+        let mut schema = Value::Object(schema);
+        if let Err((pointer, why)) = input::check_schema(&schema) {
+            self.push(descend(at, &pointer).error(Code::InvalidSchema, format!("the schema of parameter `{name}` is not valid"), why));
+            return None;
+        }
+        if let Err(reference) = input::root_references(&mut schema, name) {
+            let span = at.find(self.sources, &reference);
+            let finding = Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
+                .at(span, "only references that begin with `#` are followed; nothing is fetched");
+            self.push(finding);
+            return None;
+        }
+        self.check_default(at, name, spec, &schema);
+        self.check_fit(at, name, spec, location);
+        let required = spec.default.is_none() && !matches!(spec.required, Some(RequiredSpec::Parameter(false)));
+        Some(InputProperty { name: name.to_owned(), schema, required, default: spec.default.clone() })
+    }
+
+    fn check_default(&mut self, at: &Cursor<'_>, name: &str, spec: &ParamSpec, schema: &Value) {
+        let Some(default) = &spec.default else { return };
+        let property = InputProperty { name: name.to_owned(), schema: schema.clone(), required: true, default: None };
+        let Ok(input) = Input::compile(vec![property]) else { return };
+        let arguments = Map::from_iter([(name.to_owned(), default.clone())]);
+        if let Err(errors) = input.accept(arguments) {
+            let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            self.push(at.get("default").error(
+                Code::InvalidValue,
+                format!("the default of `{name}` does not fit its own schema"),
+                words.join("; "),
+            ));
+        }
+    }
+
+    /// A path segment, a header and a cookie hold one value; a query holds one or a list; only a body holds an object.
+    fn check_fit(&mut self, at: &Cursor<'_>, name: &str, spec: &ParamSpec, location: Option<&Location>) {
+        let is = |kind: &str| match spec.schema.get("type") {
+            Some(Value::String(text)) => text == kind,
+            Some(Value::Array(kinds)) => kinds.iter().any(|text| text == kind),
+            _ => false,
+        };
+        let (place, takes_lists) = match location {
+            None | Some(Location::Body(_)) => return,
+            Some(Location::Path) => ("a path segment", false),
+            Some(Location::Query(_)) => ("the query", true),
+            Some(Location::Header(_)) => ("a header", false),
+            Some(Location::Cookie(_)) => ("a cookie", false),
+        };
+        let wrong = if is("object") {
+            "an object"
+        } else if is("array") && !takes_lists {
+            "a list"
+        } else {
+            return;
+        };
+        self.push(at.get("type").error(
+            Code::InvalidValue,
+            format!("{wrong} can't go into {place}, but `{name}` may be one"),
+            format!("{place} holds {}", if takes_lists { "single values and lists of them" } else { "one value" }),
+        ));
+    }
+
+    /// Splits parameters into bindings and the properties of the input schema, and compiles computed values.
+    fn split(
+        &mut self,
+        place: &Place<'_>,
+        at: &Cursor<'_>,
+        spec: &ToolSpec,
+        parameters: Vec<Parameter>,
+        names: &Names,
+        claims: &mut BTreeSet<String>,
+    ) -> (Vec<Binding>, Vec<InputProperty>) {
+        let mut bindings = Vec::new();
+        let mut properties = Vec::new();
+        for Parameter { binding, property } in parameters {
+            properties.extend(property);
+            let Some(mut binding) = binding else { continue };
+            if let Some(value) = spec.parameters.get(&binding.name).and_then(|parameter| parameter.value.as_ref()) {
+                let at = at.get("parameters").get(&binding.name).get("value");
+                if value.is_object() && !matches!(binding.location, Location::Body(_)) {
+                    self.push(at.error(
+                        Code::InvalidValue,
+                        format!("an object can go only into the body, but `{}` does not", binding.name),
+                        "write a single value",
+                    ));
+                }
+                if let (Source::Value(data), Some(compiled)) =
+                    (&mut binding.source, self.data(&at, value, names, place.directory, claims))
+                {
+                    *data = compiled;
+                }
+            }
+            bindings.push(binding);
+        }
+        (bindings, properties)
+    }
+
+    fn body(
+        &mut self,
+        place: &Place<'_>,
+        at: &Cursor<'_>,
+        spec: &BodySpec,
+        method: Option<&Method>,
+        names: &Names,
+        claims: &mut BTreeSet<String>,
+    ) -> Option<BodyTemplate> {
+        if method.is_some_and(|method| [Method::GET, Method::HEAD].contains(method)) {
+            self.push(at.key_error(Code::BodyNotAllowed, "a GET or HEAD request has no body", "drop `body:`, or use another method"));
+            return None;
+        }
+        match spec {
+            BodySpec::Json(value) => {
+                self.data(&at.get("json"), value, names, place.directory, claims).map(BodyTemplate::Json)
+            }
+            BodySpec::Text(text) => {
+                let value = Value::String(text.clone());
+                self.data(&at.get("text"), &value, names, place.directory, claims).map(BodyTemplate::Text)
+            }
+            BodySpec::Form(fields) => self.form(place, &at.get("form"), fields, names, claims),
+        }
+    }
+
+    fn form(
+        &mut self,
+        place: &Place<'_>,
+        at: &Cursor<'_>,
+        fields: &IndexMap<String, Value>,
+        names: &Names,
+        claims: &mut BTreeSet<String>,
+    ) -> Option<BodyTemplate> {
+        let mut compiled = Vec::new();
+        for (name, value) in fields {
+            let at = at.get(name);
+            if value.is_object() {
+                self.push(at.error(Code::InvalidValue, "a form field can't be an object", "write a single value or a list"));
+            }
+            compiled.push((name.clone(), self.data(&at, value, names, place.directory, claims)?));
+        }
+        Some(BodyTemplate::Form(compiled))
+    }
+
+    fn shape(
+        &mut self,
+        at: &Cursor<'_>,
+        spec: &ResponseSpec,
+        names: Names,
+        has_reply: bool,
+        claims: &mut BTreeSet<String>,
+    ) -> Option<Shape> {
+        let names = if has_reply {
+            names
+                .with("status", Members::Any)
+                .with("headers", Members::Any)
+                .with("body", Members::Any)
+                .with("result", Members::Any)
+        } else {
+            names
+        };
+        let text: Option<Leaf> = match &spec.text {
+            None => None,
+            Some(text) => Some(self.leaf(&at.get("text"), text, &names, claims)?),
+        };
+        let mut words = BTreeMap::new();
+        for (status, text) in &spec.errors {
+            let at = at.get("errors").get(status);
+            match status.parse::<u16>() {
+                Ok(number @ 300..=599) => {
+                    if let Some(leaf) = self.leaf(&at, text, &names, claims) {
+                        words.insert(number, leaf);
+                    }
+                }
+                _ => self.push(at.key_error(
+                    Code::InvalidValue,
+                    format!("`{status}` is not an error status"),
+                    "a number from 300 to 599",
+                )),
+            }
+        }
+        Some(Shape { text, errors: Errors::new(words) })
+    }
+
+    fn without_endpoint(&mut self, at: &Cursor<'_>, name: &str, spec: &ToolSpec) {
+        if spec.response.text.is_none() {
+            self.push(at.key_error(
+                Code::MissingKey,
+                format!("tool `{name}` has neither `endpoint` nor `response.text`"),
+                "what should it answer?",
+            ));
+        }
+        if spec.body.is_some() {
+            self.push(at.get("body").key_error(Code::BodyConflict, "there is no request to put this body in", "the tool has no `endpoint`"));
+        }
+    }
+}
+
+/// MCP's hints, from the method unless said otherwise.
+fn annotations(spec: &AnnotationsSpec, method: Option<&Method>) -> Annotations {
+    let is = |methods: &[Method]| method.is_none_or(|method| methods.contains(method));
+    let reads = is(&[Method::GET, Method::HEAD]);
+    let changes = method.is_some_and(|method| [Method::PUT, Method::PATCH, Method::DELETE].contains(method));
+    Annotations {
+        read_only: spec.read_only.unwrap_or(reads),
+        idempotent: spec.idempotent.unwrap_or_else(|| is(&[Method::GET, Method::HEAD, Method::PUT, Method::DELETE])),
+        destructive: spec.destructive.unwrap_or(changes),
+        open_world: spec.open_world.unwrap_or(method.is_some()),
+    }
+}
+
+fn needs_values(bindings: &[Binding], body: &BodyTemplate) -> bool {
+    let computed = bindings
+        .iter()
+        .any(|binding| matches!(&binding.source, Source::Value(data) if !data.is_constant()));
+    computed
+        || match body {
+            BodyTemplate::Members => false,
+            BodyTemplate::Json(data) | BodyTemplate::Text(data) => !data.is_constant(),
+            BodyTemplate::Form(fields) => fields.iter().any(|(_, data)| !data.is_constant()),
+        }
+}
+
+/// The place that a JSON Pointer leads to from here.
+fn descend<'a>(at: &Cursor<'a>, pointer: &str) -> Cursor<'a> {
+    pointer.split('/').skip(1).fold(at.clone(), |at, part| {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        match part.parse() {
+            Ok(index) if at.items().next().is_some() => at.index(index),
+            _ => at.get(&part),
+        }
+    })
+}

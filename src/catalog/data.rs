@@ -1,0 +1,173 @@
+//! Data templates: YAML data with `{{ }}` and `${ }` in its leaves. What they make is data again, so no value can change
+//! the shape of what is sent.
+
+use serde_json::{Map, Value};
+
+use crate::secret::{Piece, SecretRef, Secrets, Text};
+use crate::template::{Leaf, Scope, TemplateError, Templates};
+
+/// A data template.
+#[derive(Debug)]
+pub enum Data {
+    /// Data without templates and without secrets.
+    Constant(Value),
+    /// A string with a template in it.
+    Template(Leaf),
+    /// A string with a secret in it, and perhaps templates around it.
+    Mixed(Vec<MixedPiece>),
+    /// A list.
+    List(Vec<Data>),
+    /// An object; its keys are never templates.
+    Map(Vec<(String, Data)>),
+}
+
+/// A part of a string that holds a secret.
+#[derive(Debug)]
+pub enum MixedPiece {
+    /// Text or a template.
+    Leaf(Leaf),
+    /// What a `${…}` held.
+    Secret(SecretRef),
+}
+
+/// What a data template made: data in which secrets are still hidden.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rendered {
+    /// Data without secrets.
+    Value(Value),
+    /// A string with a secret in it.
+    Text(Text),
+    /// A list with a secret somewhere in it.
+    List(Vec<Rendered>),
+    /// An object with a secret somewhere in it.
+    Map(Vec<(String, Rendered)>),
+}
+
+// === impl Data ===
+
+impl Data {
+    /// Whether nothing in it depends on the call.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Self::Constant(_) => true,
+            Self::Template(leaf) => leaf_is_constant(leaf),
+            Self::Mixed(pieces) => pieces.iter().all(|piece| match piece {
+                MixedPiece::Leaf(leaf) => leaf_is_constant(leaf),
+                MixedPiece::Secret(_) => true,
+            }),
+            Self::List(items) => items.iter().all(Self::is_constant),
+            Self::Map(members) => members.iter().all(|(_, data)| data.is_constant()),
+        }
+    }
+
+    /// Gives the data for one call; `None` when the whole of it is a leaf that is undefined because an optional argument
+    /// is absent. Undefined leaves inside lists and objects are left out.
+    ///
+    /// # Errors
+    /// Returns a [`TemplateError`] when a template fails for any other reason.
+    pub fn render(&self, templates: &Templates, scope: &Scope) -> Result<Option<Rendered>, TemplateError> {
+        match self {
+            Self::Constant(value) => Ok(Some(Rendered::Value(value.clone()))),
+            Self::Template(leaf) => match templates.value(leaf, scope) {
+                Err(TemplateError::Undefined(_)) => Ok(None),
+                other => Ok(other?.map(Rendered::Value)),
+            },
+            Self::Mixed(pieces) => {
+                let mut text = Text::default();
+                for piece in pieces {
+                    text.push(match piece {
+                        MixedPiece::Secret(secret) => Piece::Secret(secret.clone()),
+                        MixedPiece::Leaf(leaf) => match templates.text(leaf, scope) {
+                            Err(TemplateError::Undefined(_)) => return Ok(None),
+                            other => Piece::Plain(other?),
+                        },
+                    });
+                }
+                Ok(Some(Rendered::Text(text)))
+            }
+            Self::List(items) => {
+                let mut list = Vec::with_capacity(items.len());
+                for item in items {
+                    list.extend(item.render(templates, scope)?);
+                }
+                Ok(Some(Rendered::list(list)))
+            }
+            Self::Map(members) => {
+                let mut map = Vec::with_capacity(members.len());
+                for (key, data) in members {
+                    if let Some(value) = data.render(templates, scope)? {
+                        map.push((key.clone(), value));
+                    }
+                }
+                Ok(Some(Rendered::map(map)))
+            }
+        }
+    }
+}
+
+fn leaf_is_constant(leaf: &Leaf) -> bool {
+    match leaf {
+        Leaf::Constant(_) => true,
+        Leaf::Expression(_) | Leaf::Text(_) => false,
+    }
+}
+
+// === impl Rendered ===
+
+impl Rendered {
+    /// Makes an object; plain data when no member holds a secret.
+    #[must_use]
+    pub fn map(members: Vec<(String, Self)>) -> Self {
+        if !members.iter().all(|(_, value)| matches!(value, Self::Value(_))) {
+            return Self::Map(members);
+        }
+        let plain: Map<String, Value> = members
+            .into_iter()
+            .filter_map(|(key, value)| match value {
+                Self::Value(value) => Some((key, value)),
+                Self::Text(_) | Self::List(_) | Self::Map(_) => None,
+            })
+            .collect();
+        Self::Value(Value::Object(plain))
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        if !items.iter().all(|value| matches!(value, Self::Value(_))) {
+            return Self::List(items);
+        }
+        let plain = items
+            .into_iter()
+            .filter_map(|value| match value {
+                Self::Value(value) => Some(value),
+                Self::Text(_) | Self::List(_) | Self::Map(_) => None,
+            })
+            .collect();
+        Self::Value(Value::Array(plain))
+    }
+
+    /// The data with its secrets filled in.
+    #[must_use]
+    pub fn fill(&self, secrets: &Secrets) -> Value {
+        self.to_value(&|text| text.fill(secrets))
+    }
+
+    /// The data with `${NAME}` where secrets go.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        self.to_value(&ToString::to_string)
+    }
+
+    fn to_value(&self, text_of: &dyn Fn(&Text) -> String) -> Value {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::Text(text) => Value::String(text_of(text)),
+            Self::List(items) => items.iter().map(|item| item.to_value(text_of)).collect(),
+            Self::Map(members) => members
+                .iter()
+                .map(|(key, value)| (key.clone(), value.to_value(text_of)))
+                .collect::<Map<_, _>>()
+                .into(),
+        }
+    }
+}

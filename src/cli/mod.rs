@@ -1,0 +1,124 @@
+//! The command line: one file per command. Results go to stdout, everything else to stderr.
+
+mod check;
+mod demo;
+mod print;
+mod schema;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use print::Printer;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Serve REST APIs to AI assistants as MCP tools, described in YAML, called as the signed-in user.
+#[derive(Debug, Parser)]
+#[command(name = "tollbridge", version, styles = STYLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log to stderr: a level (error, warn, info, debug, trace) or directives such as `tollbridge=debug`
+    #[arg(long, global = true, env = "TOLLBRIDGE_LOG", value_name = "FILTER", default_value = "info", hide_default_value = true)]
+    log: String,
+    /// How to log
+    #[arg(long, global = true, env = "TOLLBRIDGE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the bridges over Streamable HTTP, or over STDIO; takes up changed files while running
+    Serve(Box<serve::Args>),
+    /// Run a sample API, a development token issuer and the example bridge on this machine
+    Demo(demo::Args),
+    /// Check bridge files: YAML, schema and meaning; all findings at once, nothing is contacted
+    Check(check::Args),
+    /// Print the JSON Schema of bridge files or of the server file, for editors
+    Schema(schema::Args),
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// All is well.
+    Fine,
+    /// There are findings.
+    Findings,
+    /// Wrong usage or unreadable input.
+    Usage,
+    /// Something could not be reached, or the address is taken.
+    Unreachable,
+    /// `serve` refused the configuration at start (sysexits `EX_CONFIG`).
+    Config,
+}
+
+// === impl ExitStatus ===
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(match status {
+            ExitStatus::Fine => 0,
+            ExitStatus::Findings => 1,
+            ExitStatus::Usage => 2,
+            ExitStatus::Unreachable => 3,
+            ExitStatus::Config => 78,
+        })
+    }
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn run() -> ExitStatus {
+    let mut printer = Printer::new();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return printer.usage(&error),
+    };
+    if let Err(status) = start_logging(&cli, &mut printer) {
+        return status;
+    }
+    match cli.command {
+        Command::Serve(args) => serve::run(*args, &mut printer),
+        Command::Demo(args) => demo::run(&args, &mut printer),
+        Command::Check(args) => check::run(&args, &mut printer),
+        Command::Schema(args) => schema::run(&args, &mut printer),
+    }
+}
+
+/// Logs go to stderr: under STDIO, stdout belongs to the protocol.
+fn start_logging(cli: &Cli, printer: &mut Printer) -> Result<(), ExitStatus> {
+    // rmcp warns about ordinary mistakes and departures of clients.
+    let quieted = format!("rmcp=error,{}", cli.log);
+    let filter = EnvFilter::try_new(quieted).map_err(|error| {
+        printer.error(&format!("--log can't be read: {error}"));
+        ExitStatus::Usage
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(printer.colors_stderr());
+    match cli.log_format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+

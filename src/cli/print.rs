@@ -1,0 +1,61 @@
+//! The only writer of stdout and stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::ExitStatus;
+use crate::config;
+use crate::diag::Findings;
+use crate::diag::text::{Color, render};
+
+/// Writes results to stdout and everything else to stderr.
+pub(super) struct Printer {
+    stderr_color: Color,
+}
+
+// === impl Printer ===
+
+impl Printer {
+    pub(super) fn new() -> Self {
+        let wanted = config::environment("NO_COLOR").is_none_or(|value| value.is_empty());
+        let stderr_color = if wanted && io::stderr().is_terminal() { Color::Always } else { Color::Never };
+        Self { stderr_color }
+    }
+
+    pub(super) fn colors_stderr(&self) -> bool {
+        matches!(self.stderr_color, Color::Always)
+    }
+
+    /// Writes a result. A reader that has gone away is no failure.
+    pub(super) fn result(&mut self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes());
+        if !text.ends_with('\n') {
+            let _ = stdout.write_all(b"\n");
+        }
+        let _ = stdout.flush();
+    }
+
+    /// Writes findings for people.
+    pub(super) fn findings(&mut self, findings: &Findings) {
+        if !findings.report.is_empty() {
+            self.note(&render(findings, self.stderr_color));
+        }
+    }
+
+    /// Writes what is neither a result nor a finding.
+    pub(super) fn note(&mut self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Writes one error line.
+    pub(super) fn error(&mut self, text: &str) {
+        self.note(&format!("error: {text}"));
+    }
+
+    /// Writes what clap says about the arguments; help and version are results.
+    pub(super) fn usage(&mut self, error: &clap::Error) -> ExitStatus {
+        let _ = error.print();
+        if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Fine }
+    }
+}

@@ -1,0 +1,175 @@
+//! `tollbridge serve`: the bridges over Streamable HTTP or STDIO.
+
+use std::path::{Path, PathBuf};
+
+use super::ExitStatus;
+use super::print::Printer;
+use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec};
+use crate::config::variable::Environment;
+use crate::config::{self, ServerDocument};
+use crate::diag::Findings;
+use crate::serve::settings::{Overrides, Settings};
+use crate::serve::{self, App};
+
+/// The server file that is used when it is there and `--config` is not given.
+const DEFAULT_CONFIG: &str = "tollbridge.yaml";
+/// The client secret has no flag: arguments of a process can be seen by others.
+const SECRET_VARIABLE: &str = "TOLLBRIDGE_OKTA_CLIENT_SECRET";
+
+/// Arguments of `serve`. Flags win over TOLLBRIDGE_* variables, and those over the server file.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(super) struct Args {
+    /// Serve one client over standard input and output instead of HTTP
+    #[arg(long)]
+    stdio: bool,
+    /// The server file [default: tollbridge.yaml, if it is there]
+    #[arg(long, short, env = "TOLLBRIDGE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory of bridge files, or one bridge file [default: bridges]
+    #[arg(long, short, env = "TOLLBRIDGE_BRIDGES", value_name = "PATH")]
+    bridges: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, env = "TOLLBRIDGE_LISTEN", value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The URL that clients use, such as https://mcp.example.com
+    #[arg(long, env = "TOLLBRIDGE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Where the token of a STDIO caller comes from [default: env, that is OKTA_ACCESS_TOKEN]
+    #[arg(long, env = "TOLLBRIDGE_STDIO_TOKEN", value_enum, value_name = "SOURCE")]
+    stdio_token: Option<TokenSpec>,
+    /// A host name accepted in the Host header, besides loopback and the public URL; may be repeated
+    #[arg(long, env = "TOLLBRIDGE_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    allowed_host: Vec<String>,
+    /// An origin accepted in the Origin header, besides loopback and the public URL; may be repeated
+    #[arg(long, env = "TOLLBRIDGE_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    allowed_origin: Vec<String>,
+    /// Serve without authentication beyond loopback, and without knowing the names of this server
+    #[arg(long)]
+    insecure: bool,
+    #[command(flatten)]
+    auth: AuthArgs,
+}
+
+/// Who may call. Given here, it replaces `auth` of the server file.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Authentication (replaces `auth` of the server file)")]
+struct AuthArgs {
+    /// The Okta domain, such as https://your-org.okta.com; the client secret is read from TOLLBRIDGE_OKTA_CLIENT_SECRET
+    #[arg(long, env = "TOLLBRIDGE_OKTA_DOMAIN", value_name = "URL", requires_all = ["okta_client_id", "okta_audience"])]
+    okta_domain: Option<String>,
+    /// The id of the custom authorization server, such as default
+    #[arg(long, env = "TOLLBRIDGE_OKTA_AUTHORIZATION_SERVER", value_name = "ID")]
+    okta_authorization_server: Option<String>,
+    /// The client id of the service app that may introspect
+    #[arg(long, env = "TOLLBRIDGE_OKTA_CLIENT_ID", value_name = "ID")]
+    okta_client_id: Option<String>,
+    /// The audience that tokens must be issued for
+    #[arg(long, env = "TOLLBRIDGE_OKTA_AUDIENCE", value_name = "AUDIENCE")]
+    okta_audience: Option<String>,
+    /// Let everybody call; only for a server on loopback
+    #[arg(long, conflicts_with = "okta_domain")]
+    no_auth: bool,
+}
+
+pub(super) fn run(args: Args, printer: &mut Printer) -> ExitStatus {
+    let stdio = args.stdio;
+    let app = match configure(args).and_then(|settings| App::build(settings)) {
+        Ok((app, findings)) => {
+            printer.findings(&findings);
+            app
+        }
+        Err(findings) => {
+            printer.findings(&findings);
+            printer.error("the configuration can't be served; nothing was started");
+            return ExitStatus::Config;
+        }
+    };
+    match block_on(serve_app(app, stdio)) {
+        Ok(()) => ExitStatus::Fine,
+        Err(error) => {
+            printer.error(&error);
+            ExitStatus::Unreachable
+        }
+    }
+}
+
+async fn serve_app(app: App, stdio: bool) -> Result<(), String> {
+    let shutdown = serve::signalled();
+    let served = if stdio {
+        app.serve_stdio(shutdown).await
+    } else {
+        let listener = app.bind().await.map_err(|error| error.to_string())?;
+        app.serve_http(listener, shutdown).await
+    };
+    served.map_err(|error| error.to_string())
+}
+
+/// Runs a future on a runtime of its own.
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("can't start: {error}"))?;
+    let ended = runtime.block_on(future);
+    // A blocked read of stdin must not keep the process alive.
+    runtime.shutdown_background();
+    ended
+}
+
+fn configure(args: Args) -> Result<Settings, Findings> {
+    let path = args.config.clone().or_else(|| {
+        let path = PathBuf::from(DEFAULT_CONFIG);
+        path.exists().then_some(path)
+    });
+    let document: Option<ServerDocument> = path.as_deref().map(config::load_server).transpose()?;
+    let directory = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    Settings::resolve(document.as_ref(), &directory, overrides(args), Environment::default())
+}
+
+fn overrides(args: Args) -> Overrides {
+    let Args {
+        stdio,
+        config: _,
+        bridges,
+        listen,
+        public_url,
+        stdio_token,
+        allowed_host,
+        allowed_origin,
+        insecure,
+        auth,
+    } = args;
+    Overrides {
+        listen,
+        public_url,
+        bridges,
+        stdio_token,
+        auth: auth.spec(),
+        allowed_hosts: allowed_host,
+        allowed_origins: allowed_origin,
+        insecure,
+        stdio,
+    }
+}
+
+// === impl AuthArgs ===
+
+impl AuthArgs {
+    fn spec(self) -> Option<AuthSpec> {
+        if self.no_auth {
+            return Some(AuthSpec::None(True));
+        }
+        // What comes from flags is meant as it is, so no `${` in it is read.
+        let literal = |text: String| text.replace("${", "$${");
+        Some(AuthSpec::Okta(OktaSpec {
+            domain: literal(self.okta_domain?),
+            authorization_server: self.okta_authorization_server.map(literal),
+            validation: ValidationSpec::default(),
+            client_id: literal(self.okta_client_id.unwrap_or_default()),
+            client_secret: literal(config::environment(SECRET_VARIABLE).unwrap_or_default()),
+            audience: literal(self.okta_audience.unwrap_or_default()),
+            client_ids: None,
+        }))
+    }
+}

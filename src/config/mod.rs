@@ -1,0 +1,130 @@
+//! What is written in the files: reading, spans, and the typed `Spec`s. A `Spec` may be wrong.
+
+pub mod bridge;
+mod files;
+pub mod schema;
+pub mod server;
+pub mod variable;
+pub mod yaml;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+
+use crate::diag::{Code, Diagnostic, Report, SourceMap};
+
+use bridge::BridgeSpec;
+use schema::Checker;
+use server::ServerSpec;
+use yaml::Node;
+
+pub use files::{FileError, Revision, environment};
+
+/// The largest file a resource may name, in bytes.
+const MAX_RESOURCE_FILE: usize = 8 * 1024 * 1024;
+
+/// All bridge files of a directory that are well-formed, and what is wrong with the others.
+#[derive(Debug)]
+pub struct Documents {
+    /// The texts of the files, for diagnostics.
+    pub sources: SourceMap,
+    /// The well-formed bridge files, in the order of their names.
+    pub bridges: Vec<BridgeDocument>,
+    /// The hash of the content of all files, those named by resources included.
+    pub revision: Revision,
+    /// What was found so far.
+    pub report: Report,
+}
+
+/// A well-formed bridge file.
+#[derive(Debug)]
+pub struct BridgeDocument {
+    /// The YAML, with places.
+    pub tree: Node,
+    /// What it says.
+    pub spec: BridgeSpec,
+    /// Where relative paths start.
+    pub directory: PathBuf,
+    /// The files that resources name.
+    pub files: IndexMap<String, Result<Vec<u8>, FileError>>,
+}
+
+/// A well-formed server file.
+#[derive(Debug)]
+pub struct ServerDocument {
+    /// The text of the file, for diagnostics.
+    pub sources: SourceMap,
+    /// The YAML, with places.
+    pub tree: Node,
+    /// What it says.
+    pub spec: ServerSpec,
+}
+
+/// Reads the bridge files of a directory (or a single file) and the files they name.
+#[must_use]
+pub fn load(path: &Path) -> Documents {
+    let mut report = Report::new();
+    let mut sources = SourceMap::new();
+    let directory = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    let texts = files::read_dir_yaml(path, &mut report, &mut sources);
+    let mut hashed: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut bridges = Vec::new();
+    for (file, text) in texts {
+        hashed.push((sources.name(file).to_owned(), text.clone().into_bytes()));
+        let Some((tree, spec)) = read::<BridgeSpec>(file, &text, Checker::bridge(), &mut report) else {
+            continue;
+        };
+        let mut files = IndexMap::new();
+        for resource in spec.resources.values() {
+            if let Some(name) = &resource.file {
+                let content = files::read_under(directory, name, MAX_RESOURCE_FILE);
+                if let Ok(content) = &content {
+                    hashed.push((name.clone(), content.clone()));
+                }
+                files.insert(name.clone(), content);
+            }
+        }
+        bridges.push(BridgeDocument { tree, spec, directory: directory.to_owned(), files });
+    }
+    let revision = Revision::of(hashed.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
+    Documents { sources, bridges, revision, report }
+}
+
+/// Reads the server file.
+///
+/// # Errors
+/// Returns the findings when it can't be read or is not well-formed.
+pub fn load_server(path: &Path) -> Result<ServerDocument, crate::diag::Findings> {
+    let mut report = Report::new();
+    let mut sources = SourceMap::new();
+    let text = files::read_dir_yaml(path, &mut report, &mut sources).pop();
+    let read = text.and_then(|(file, text)| read::<ServerSpec>(file, &text, Checker::server(), &mut report));
+    match read {
+        Some((tree, spec)) if !report.has_errors() => Ok(ServerDocument { sources, tree, spec }),
+        _ => Err(crate::diag::Findings { report, sources }),
+    }
+}
+
+/// YAML, then its schema, then its type.
+fn read<T: DeserializeOwned>(
+    file: crate::diag::FileId,
+    text: &str,
+    checker: &Checker,
+    report: &mut Report,
+) -> Option<(Node, T)> {
+    let tree = yaml::parse(file, text, report)?;
+    let before = report.counts().errors;
+    schema::check(checker, &tree, report);
+    if report.counts().errors > before {
+        return None;
+    }
+    match serde_json::from_value(tree.to_json()) {
+        Ok(spec) => Some((tree, spec)),
+        Err(error) => {
+            // The schema is generated from the type, so it says no first; this is for what a schema can't say.
+            report.push(Diagnostic::new(Code::InvalidValue, error.to_string()).at(tree.span, "in this file"));
+            None
+        }
+    }
+}

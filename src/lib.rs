@@ -1,0 +1,51 @@
+//! **tollbridge**: a declarative MCP-to-REST bridge.
+//!
+//! ```text
+//! YAML files --config--> Documents --catalog::compile (pure)--> Catalog --live::activate (secrets, clients)--> Snapshot
+//!                                                                                                   | one pointer write
+//! MCP call --auth--> Principal --+                                                                  v
+//!                                +--> prepare (pure) --> Request --> send (the only I/O) --> Reply --> shape (pure) --> Outcome --> MCP
+//! ```
+//!
+//! Two sandwiches, pure bread and one thin slice of I/O. Each room below may import only from floors below its own
+//! (`tests/it/floors.rs` reads the `use crate::` lines); a same-floor import is noted.
+//!
+//! | Floor | Room | Says |
+//! |---|---|---|
+//! | 0 | [`diag`] | how we speak to the user: findings with a place and a stable code |
+//! | 0 | [`principal`] | who is calling, nothing about how we know |
+//! | 0 | [`secret`] | text whose secrets are known only at the last moment |
+//! | 1 | [`config`] | what is written in the files; the suffix `Spec` means "may be wrong" |
+//! | 1 | [`template`] | `{{ }}` fenced in: the only room that names minijinja |
+//! | 2 | [`shape`] | **plug 3**: replies to results |
+//! | 3 | [`catalog`] | what the files mean: resolved, immutable, no I/O; no suffix means "proven" |
+//! | 4 | [`call`] | one call, pure: arguments and a principal become a request |
+//! | 5 | [`net`] | the only builder of HTTP clients |
+//! | 6 | [`auth`] | **plug 1**: token to principal |
+//! | 6 | [`credential`] | **plug 2**: how we sign in upstream |
+//! | 7 | [`upstream`] | the one place a request is made |
+//! | 8 | [`live`] | what is running, and how it is replaced |
+//! | 9 | [`mcp`] | the only room that names rmcp |
+//! | 10 | [`serve`] | the server: HTTP, STDIO, signals |
+//! | 10 | [`demo`] | a sample API and a development token issuer |
+//! | 11 | [`cli`] | **plug 4**: one file per command |
+//!
+//! `axum` is named only in `serve` and `demo`. The library is what the binary is made of; nothing in it is a stable API yet.
+
+pub mod auth;
+pub mod call;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod credential;
+pub mod demo;
+pub mod diag;
+pub mod live;
+pub mod mcp;
+pub mod net;
+pub mod principal;
+pub mod secret;
+pub mod serve;
+pub mod shape;
+pub mod template;
+pub mod upstream;

@@ -1,0 +1,61 @@
+//! From a catalogue to a snapshot: secrets are read and clients are made. Nothing is connected to.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::Snapshot;
+use crate::catalog::Catalog;
+use crate::config::variable::Environment;
+use crate::diag::{Code, Diagnostic, Report};
+use crate::secret::Secrets;
+use crate::upstream::HttpUpstream;
+
+/// Makes a snapshot; the previous one lends its pools of connections.
+///
+/// # Errors
+/// Returns all findings: variables without a value, and URLs, headers and credentials that can't be used.
+pub(super) fn activate(
+    catalog: Catalog,
+    environment: &Environment,
+    previous: Option<&Snapshot>,
+) -> Result<Snapshot, Report> {
+    let mut report = Report::new();
+    let secrets = Arc::new(secrets(&catalog, environment, &mut report));
+    if report.has_errors() {
+        return Err(report);
+    }
+    let lenders: Vec<Arc<HttpUpstream>> = previous
+        .map(|snapshot| snapshot.upstreams.iter().flatten().cloned().collect())
+        .unwrap_or_default();
+    let mut upstreams = Vec::with_capacity(catalog.bridges.len());
+    for bridge in &catalog.bridges {
+        upstreams.push(match &bridge.upstream {
+            None => None,
+            Some(def) => match HttpUpstream::new(def, &secrets, &lenders) {
+                Ok(upstream) => Some(Arc::new(upstream)),
+                Err(finding) => {
+                    report.push(finding);
+                    None
+                }
+            },
+        });
+    }
+    if report.has_errors() {
+        return Err(report);
+    }
+    Ok(Snapshot { catalog, secrets, upstreams })
+}
+
+fn secrets(catalog: &Catalog, environment: &Environment, report: &mut Report) -> Secrets {
+    let values = catalog.variables.iter().map(|used| {
+        used.variable.resolve(environment, &used.directory).unwrap_or_else(|why| {
+            let finding = Diagnostic::new(Code::MissingVariable, format!("`{}` has no value", used.variable.shown()))
+                .at(used.span, why)
+                .help("set it where the server is started, or give a default: `${NAME:-default}`");
+            report.push(finding);
+            SecretString::default()
+        })
+    });
+    Secrets::new(values.collect())
+}

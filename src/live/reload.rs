@@ -1,0 +1,89 @@
+//! From files to the running snapshot. A bad change is reported and the old snapshot keeps serving.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::{Live, Snapshot, activate};
+use crate::catalog::compile::compile;
+use crate::config::variable::Environment;
+use crate::config::{self, Revision};
+use crate::diag::{Findings, text};
+
+/// Where snapshots come from.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    /// The directory of bridge files, or one bridge file.
+    pub path: PathBuf,
+    /// Which variables the files may read.
+    pub environment: Environment,
+}
+
+/// What came of a reload. The one value that log, metrics and pages show.
+#[derive(Clone, Debug)]
+pub enum ReloadOutcome {
+    /// The files say what they said before.
+    Unchanged,
+    /// The new snapshot is running.
+    Accepted(Revision),
+    /// The files can't be served; the old snapshot is still running.
+    Refused(Findings),
+}
+
+// === impl Loader ===
+
+impl Loader {
+    /// Reads, compiles and activates. The findings that come with a snapshot are warnings and notes.
+    pub(super) fn load(&self, previous: Option<&Snapshot>) -> Result<(Snapshot, Findings), Findings> {
+        let documents = config::load(&self.path);
+        let (catalog, findings) = compile(documents)?;
+        match activate::activate(catalog, &self.environment, previous) {
+            Ok(snapshot) => Ok((snapshot, findings)),
+            Err(report) => Err(Findings { report, sources: findings.sources }),
+        }
+    }
+}
+
+// === impl Live ===
+
+impl Live {
+    /// Loads the files again and swaps the snapshot when they have changed and can be served. Reads files, so call it
+    /// where blocking is allowed.
+    pub fn reload(&self) -> ReloadOutcome {
+        let previous = self.load();
+        match self.loader.load(Some(&previous)) {
+            Ok((snapshot, _)) if snapshot.catalog.revision == previous.catalog.revision => ReloadOutcome::Unchanged,
+            Ok((snapshot, _)) => {
+                let revision = snapshot.catalog.revision.clone();
+                self.current.store(Arc::new(snapshot));
+                self.revision.send_replace(revision.clone());
+                ReloadOutcome::Accepted(revision)
+            }
+            Err(findings) => ReloadOutcome::Refused(findings),
+        }
+    }
+}
+
+// === impl ReloadOutcome ===
+
+impl ReloadOutcome {
+    /// Writes the outcome to the log.
+    pub fn log(&self) {
+        match self {
+            Self::Unchanged => info!("Nothing changed in the bridge files."),
+            Self::Accepted(revision) => info!(%revision, "Reloaded."),
+            Self::Refused(findings) => {
+                let counts = findings.report.counts();
+                error!(
+                    errors = counts.errors,
+                    "Reload refused; the previous definitions keep serving.\n{}",
+                    text::render(findings, text::Color::Never)
+                );
+                if counts.warnings > 0 {
+                    warn!(warnings = counts.warnings, "The refused files have warnings too.");
+                }
+            }
+        }
+    }
+}

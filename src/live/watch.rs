@@ -1,0 +1,59 @@
+//! Notices that something changed below a directory. A tick says nothing about what changed: the files are read again
+//! and compared by their content.
+
+use std::path::Path;
+use std::time::Duration;
+
+use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use tokio::sync::mpsc;
+
+/// How long the files must be still: an editor's rename or a checkout of many files is one change.
+const STILL: Duration = Duration::from_millis(200);
+
+/// Watches a directory for as long as it lives.
+pub struct Watcher {
+    /// Keeps the watch alive.
+    _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
+    ticks: mpsc::Receiver<()>,
+}
+
+/// Why a directory can't be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("changes of the bridge files can't be watched: {0}")]
+pub struct WatchError(String);
+
+// === impl Watcher ===
+
+impl Watcher {
+    /// Begins to watch a directory and all below it, or the directory of a file.
+    ///
+    /// # Errors
+    /// Returns [`WatchError`] when the system refuses.
+    pub fn new(path: &Path) -> Result<Self, WatchError> {
+        let directory = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let (sender, ticks) = mpsc::channel(1);
+        let tick = move |result: DebounceEventResult| {
+            let changed = match result {
+                // Our own reading of the files is an access too; it must not look like a change.
+                Ok(events) => events.iter().any(|event| !matches!(event.kind, EventKind::Access(_))),
+                // Events were lost, so something may have changed.
+                Err(_) => true,
+            };
+            if changed {
+                // A tick that is still waiting stands for this one too.
+                let _ = sender.try_send(());
+            }
+        };
+        let refused = |error: notify_debouncer_full::notify::Error| WatchError(error.to_string());
+        let mut debouncer = new_debouncer(STILL, None, tick).map_err(refused)?;
+        debouncer.watch(directory, RecursiveMode::Recursive).map_err(refused)?;
+        Ok(Self { _debouncer: debouncer, ticks })
+    }
+
+    /// Waits for the next change; `None` when the watch has ended.
+    pub async fn changed(&mut self) -> Option<()> {
+        self.ticks.recv().await
+    }
+}

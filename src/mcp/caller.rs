@@ -1,0 +1,121 @@
+//! Who is calling, whatever the transport.
+
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::auth::{Authenticator, token};
+use crate::call::CallError;
+use crate::config;
+use crate::principal::Principal;
+
+/// The argument that carries the token under `stdio: { token: argument }`.
+pub(super) const TOKEN_ARGUMENT: &str = "access_token";
+/// The variable that carries the token under `stdio: { token: env }`.
+const TOKEN_VARIABLE: &str = "OKTA_ACCESS_TOKEN";
+
+/// How the caller of a request becomes known.
+#[derive(Clone)]
+pub enum Caller {
+    /// The HTTP layer has authenticated the request and put a [`Principal`] into its extensions.
+    Http,
+    /// STDIO: the token comes from this source and is checked for every call that needs identity.
+    Stdio(TokenSource, Arc<dyn Authenticator>),
+    /// STDIO without authentication.
+    Nobody,
+}
+
+/// Where a STDIO caller's token comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The environment variable `OKTA_ACCESS_TOKEN`.
+    Environment,
+    /// The argument `access_token`.
+    Argument,
+}
+
+/// The one bridge that a request is for (`/mcp/{bridge}`), put into the request's extensions by the HTTP layer.
+#[derive(Clone, Debug)]
+pub struct BridgeScope(pub String);
+
+// === impl Caller ===
+
+impl Caller {
+    /// Whether tools that need identity take the token as an argument.
+    pub(super) fn takes_argument(&self) -> bool {
+        match self {
+            Self::Stdio(TokenSource::Argument, _) => true,
+            Self::Stdio(TokenSource::Environment, _) | Self::Http | Self::Nobody => false,
+        }
+    }
+
+    /// Finds out who is calling a tool. Takes the token out of the arguments, so that nothing else sees it.
+    pub(super) async fn of(
+        &self,
+        context: &RequestContext<RoleServer>,
+        arguments: &mut Map<String, Value>,
+        needs_identity: bool,
+    ) -> Result<Principal, CallError> {
+        match self {
+            Self::Nobody => Ok(Principal::anonymous()),
+            Self::Http => parts(context)
+                .and_then(|parts| parts.extensions.get::<Principal>())
+                .cloned()
+                // The HTTP layer lets nothing through without one.
+                .ok_or_else(|| CallError::internal("", "a request reached the handler without a principal")),
+            Self::Stdio(source, authenticator) => {
+                let given = match source {
+                    TokenSource::Argument if needs_identity => arguments.remove(TOKEN_ARGUMENT),
+                    TokenSource::Argument | TokenSource::Environment => None,
+                };
+                if !needs_identity {
+                    return Ok(Principal::anonymous());
+                }
+                let token = match source {
+                    TokenSource::Environment => environment_token()?,
+                    TokenSource::Argument => argument_token(given)?,
+                };
+                authenticator.authenticate(&token).await.map_err(|error| {
+                    tracing::warn!(reason = error.reason(), "Access denied.");
+                    CallError::Denied(error.message().to_owned())
+                })
+            }
+        }
+    }
+}
+
+/// The one bridge that a request is for, if any.
+pub(super) fn scope(context: &RequestContext<RoleServer>) -> Option<&str> {
+    parts(context)
+        .and_then(|parts| parts.extensions.get::<BridgeScope>())
+        .map(|scope| scope.0.as_str())
+}
+
+fn parts(context: &RequestContext<RoleServer>) -> Option<&http::request::Parts> {
+    context.extensions.get::<http::request::Parts>()
+}
+
+fn environment_token() -> Result<SecretString, CallError> {
+    let text = config::environment(TOKEN_VARIABLE)
+        .filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| CallError::Denied(format!("{TOKEN_VARIABLE} environment variable not set")))?;
+    presented(text.trim())
+}
+
+fn argument_token(given: Option<Value>) -> Result<SecretString, CallError> {
+    match given {
+        Some(Value::String(text)) => presented(text.trim()),
+        Some(_) => Err(CallError::Argument(vec![format!("argument `{TOKEN_ARGUMENT}` is not a string")])),
+        None => Err(CallError::Argument(vec![format!(
+            "missing argument `{TOKEN_ARGUMENT}`: this tool needs your own access token"
+        )])),
+    }
+}
+
+fn presented(text: &str) -> Result<SecretString, CallError> {
+    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    token::presented(text).map_err(|error| CallError::Denied(error.message().to_owned()))
+}

@@ -1,0 +1,249 @@
+//! The MCP methods. No tool is known here: everything comes from the running snapshot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, Implementation, InitializeRequestParams,
+    InitializeResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, ServerHandler};
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+use tracing::info;
+
+use super::caller::{self, Caller};
+use super::convert::{self, Lists};
+use crate::call::CallError;
+use crate::catalog::quantity::show_duration;
+use crate::live::{Live, Snapshot};
+use crate::shape::Outcome;
+
+/// How long a client may keep a list or a resource, in milliseconds: short, because definitions change while running.
+const TTL_MS: u64 = 5_000;
+
+/// What all sessions and requests share.
+pub struct Shared {
+    live: Arc<Live>,
+    caller: Caller,
+    call_timeout: Duration,
+    lists: ArcSwapOption<Lists>,
+}
+
+/// Handles the messages of one session, or one stateless request.
+pub struct Handler {
+    shared: Arc<Shared>,
+    /// A second `initialize` would confuse rmcp about the era of the session, so it is refused.
+    initialized: AtomicBool,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn new(live: Arc<Live>, caller: Caller, call_timeout: Duration) -> Self {
+        Self { live, caller, call_timeout, lists: ArcSwapOption::empty() }
+    }
+
+    /// The lists of a snapshot; made by the first who asks after a reload.
+    fn lists(&self, snapshot: &Snapshot) -> Arc<Lists> {
+        if let Some(lists) = self.lists.load_full()
+            && lists.revision == snapshot.catalog.revision
+        {
+            return lists;
+        }
+        let lists = Arc::new(Lists::new(&snapshot.catalog, self.caller.takes_argument()));
+        self.lists.store(Some(Arc::clone(&lists)));
+        lists
+    }
+}
+
+// === impl Handler ===
+
+impl Handler {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), initialized: AtomicBool::new(false) }
+    }
+
+    /// Name, version and capabilities, with the instructions of the bridges in scope.
+    fn info(&self, scope: Option<&str>) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let mut info = ServerConfig::new(capabilities).with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
+        info.instructions = instructions(&self.shared.live.load(), scope);
+        info
+    }
+
+    async fn call(&self, request: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+        let started = Instant::now();
+        let snapshot = self.shared.live.load();
+        let name = request.name.as_ref();
+        let tool = snapshot
+            .catalog
+            .tools
+            .get(name)
+            .filter(|tool| in_scope(&snapshot, tool.bridge, caller::scope(context)))
+            .ok_or_else(|| ErrorData::invalid_params(format!("no such tool: {name}"), None))?;
+        let mut arguments = request.arguments.unwrap_or_default();
+        let needs_identity = tool.needs_identity(&snapshot.catalog);
+        let limit = self.shared.call_timeout;
+        let run = async {
+            let who = self.shared.caller.of(context, &mut arguments, needs_identity).await?;
+            snapshot.call(tool, arguments, &who).await
+        };
+        let outcome = tokio::select! {
+            // The client has gone or has cancelled: the request to the API is dropped with the future.
+            () = context.ct.cancelled() => Err(CallError::Upstream("the call was cancelled".to_owned())),
+            ended = timeout(limit, run) => ended.unwrap_or_else(|_| {
+                Err(CallError::Upstream(format!("The call did not end within {}", show_duration(limit))))
+            }),
+        };
+        info!(tool = name, outcome = word(&outcome), elapsed_ms = started.elapsed().as_millis(), "Call.");
+        convert::call_result(name, outcome).map(Into::into)
+    }
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        self.info(None)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        if self.initialized.swap(true, Ordering::SeqCst) {
+            return Err(ErrorData::invalid_request("this session is already initialized", None));
+        }
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        result.instructions = instructions(&self.shared.live.load(), caller::scope(&context));
+        Ok(result)
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let info = self.info(caller::scope(&context));
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info)
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let snapshot = self.shared.live.load();
+        let index = snapshot.catalog.tools.get_index_of(name)?;
+        let lists = self.shared.lists(&snapshot);
+        lists.tools.get(index).map(|(_, tool)| tool.clone())
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let tools = visible(&snapshot, &self.shared.lists(&snapshot).tools, &context);
+        Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        self.call(request, &context).await
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let resources = visible(&snapshot, &self.shared.lists(&snapshot).resources, &context);
+        Ok(ListResourcesResult::with_all_items(resources).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let templates = visible(&snapshot, &self.shared.lists(&snapshot).templates, &context);
+        Ok(ListResourceTemplatesResult::with_all_items(templates).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let uri = request.uri;
+        let (resource, variables) = snapshot
+            .catalog
+            .resource(&uri)
+            .filter(|(resource, _)| in_scope(&snapshot, resource.bridge, caller::scope(&context)))
+            .ok_or_else(|| ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri }))))?;
+        let body = snapshot
+            .read(resource, &variables)
+            .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        let contents = convert::resource_contents(&uri, &resource.mime_type, body);
+        Ok(ReadResourceResult::new(vec![contents])
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private)
+            .into())
+    }
+}
+
+fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {
+    scope.is_none_or(|scope| snapshot.catalog.bridge(bridge).is_some_and(|bridge| bridge.name == scope))
+}
+
+fn visible<T: Clone>(snapshot: &Snapshot, items: &[(usize, T)], context: &RequestContext<RoleServer>) -> Vec<T> {
+    let scope = caller::scope(context);
+    items
+        .iter()
+        .filter(|(bridge, _)| in_scope(snapshot, *bridge, scope))
+        .map(|(_, item)| item.clone())
+        .collect()
+}
+
+/// The instructions of the bridges in scope, each under its title when there are several.
+fn instructions(snapshot: &Snapshot, scope: Option<&str>) -> Option<String> {
+    let said: Vec<(&str, &str)> = snapshot
+        .catalog
+        .bridges
+        .iter()
+        .filter(|bridge| scope.is_none_or(|scope| bridge.name == scope))
+        .filter_map(|bridge| {
+            let title = bridge.title.as_deref().unwrap_or(&bridge.name);
+            Some((title, bridge.instructions.as_deref()?))
+        })
+        .collect();
+    match said.as_slice() {
+        [] => None,
+        [(_, only)] => Some((*only).to_owned()),
+        several => Some(
+            several
+                .iter()
+                .map(|(title, text)| format!("{title}: {text}"))
+                .collect::<Vec<_>>()
+                .join("\n\n"),
+        ),
+    }
+}
+
+fn word(outcome: &Result<Outcome, CallError>) -> &'static str {
+    match outcome {
+        Ok(outcome) if outcome.is_error => "api_error",
+        Ok(_) => "ok",
+        Err(CallError::Argument(_)) => "argument_error",
+        Err(CallError::Denied(_)) => "denied",
+        Err(CallError::Upstream(_)) => "upstream_error",
+        Err(CallError::Internal { .. }) => "internal_error",
+    }
+}

@@ -1,0 +1,75 @@
+//! The Model Context Protocol face: the only room that names rmcp's types.
+
+mod caller;
+mod convert;
+mod handler;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::ServiceExt as _;
+use rmcp::transport::StreamableHttpService;
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use tokio_util::sync::CancellationToken;
+
+use crate::live::Live;
+
+pub use caller::{BridgeScope, Caller, TokenSource};
+pub use handler::{Handler, Shared};
+
+/// What the Streamable HTTP transport needs to know.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Host names accepted in `Host`.
+    pub allowed_hosts: Vec<String>,
+    /// Origins accepted in `Origin`, with explicit ports.
+    pub allowed_origins: Vec<String>,
+    /// The largest request body, in bytes.
+    pub max_request_bytes: usize,
+    /// Ends all streams when it is cancelled.
+    pub shutdown: CancellationToken,
+}
+
+/// The MCP endpoint as a service that any HTTP server can mount.
+pub type HttpService = StreamableHttpService<Handler, LocalSessionManager>;
+
+/// Makes what all sessions and requests share.
+#[must_use]
+pub fn share(live: Arc<Live>, caller: Caller, call_timeout: Duration) -> Arc<Shared> {
+    Arc::new(Shared::new(live, caller, call_timeout))
+}
+
+/// Makes the Streamable HTTP endpoint: stateless JSON for the 2026-07-28 protocol, sessions for older clients.
+#[must_use]
+pub fn http_service(shared: &Arc<Shared>, options: HttpOptions) -> HttpService {
+    let HttpOptions { allowed_hosts, allowed_origins, max_request_bytes, shutdown } = options;
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts(allowed_hosts)
+        .with_allowed_origins(allowed_origins)
+        // An empty list must refuse every origin, not allow every one.
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(max_request_bytes)
+        .with_json_response(true)
+        .with_cancellation_token(shutdown);
+    let shared = Arc::clone(shared);
+    StreamableHttpService::new(move || Ok(Handler::new(&shared)), Arc::new(LocalSessionManager::default()), config)
+}
+
+/// Serves one client over standard input and output until it closes its end or `shutdown` is cancelled.
+///
+/// # Errors
+/// Returns the reason when the session breaks, but not when the client leaves before it says a word.
+pub async fn serve_stdio(shared: &Arc<Shared>, shutdown: CancellationToken) -> Result<(), String> {
+    let handler = Handler::new(shared);
+    let starting = handler.serve_with_ct(rmcp::transport::io::stdio_pipes(), shutdown.clone());
+    let running = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        started = starting => match started {
+            Ok(running) => running,
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_) | rmcp::service::ServerInitializeError::Cancelled) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        },
+    };
+    running.waiting().await.map(drop).map_err(|error| error.to_string())
+}

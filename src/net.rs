@@ -1,0 +1,194 @@
+//! The guarded door out: the only builder of HTTP clients, and the only reader of HTTP answers.
+//!
+//! Every exchange has a deadline and a cap on its size, follows no redirect and uses no proxy. Nothing
+//! here may put an address, a URL or a header into an error: errors travel to callers, addresses must not.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use reqwest::Request;
+use tokio::time::timeout;
+use tracing::debug;
+
+#[cfg(test)]
+#[path = "net_forged.rs"]
+pub(crate) mod forged;
+#[cfg(test)]
+#[path = "net_tests.rs"]
+mod tests;
+
+/// How a client reaches out. What is not listed here is the same for every client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// How long a connection may take to open, TLS included.
+    pub connect_timeout: Duration,
+}
+
+/// An HTTP client with its own pool of connections. Cloning shares the pool.
+#[derive(Clone, Debug)]
+pub struct Client(reqwest::Client);
+
+/// A complete answer: its body has been read to the end and decoded.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status line's code.
+    pub status: StatusCode,
+    /// The headers, as received. `Content-Encoding` and `Content-Length` are gone when the body was decoded.
+    pub headers: HeaderMap,
+    /// The decoded body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// The exchange, headers and body together, took longer than this.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+    /// The name did not resolve or no connection came about. Nothing was sent.
+    #[error("no connection could be made")]
+    Unreachable,
+    /// The connection could not be secured, or this machine has no trusted certificates. Nothing was sent.
+    #[error("no secure connection could be made")]
+    Tls,
+    /// The decoded body is larger than the caller accepts.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The largest body the caller accepts, in bytes.
+        limit: usize,
+    },
+    /// The connection died, or what came over it was not HTTP or not the encoding it claimed.
+    #[error("the connection broke or the answer was malformed")]
+    Broken,
+}
+
+// === impl ClientSettings ===
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Builds a client with an empty pool.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Tls`] when this machine's trusted certificates cannot be loaded.
+    pub fn new(settings: &ClientSettings) -> Result<Self, NetError> {
+        let ClientSettings { connect_timeout } = *settings;
+        reqwest::Client::builder()
+            .user_agent(concat!("tollbridge/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(90))
+            // A redirect is an answer. To follow one would carry a credential to a place nobody configured.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .gzip(true)
+            .build()
+            .map(Self)
+            .map_err(|error| {
+                debug!(error = describe(error), "No HTTP client could be built.");
+                NetError::Tls
+            })
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    ///
+    /// `deadline` spans the exchange from the first lookup to the last byte. `max_bytes` bounds the body
+    /// after decoding, so a small compressed answer cannot unfold into a large one.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError`] says what went wrong, and never where.
+    pub async fn send(&self, request: Request, deadline: Duration, max_bytes: usize) -> Result<Answer, NetError> {
+        timeout(deadline, self.exchange(request, max_bytes))
+            .await
+            .unwrap_or(Err(NetError::Timeout(deadline)))
+    }
+
+    async fn exchange(&self, request: Request, limit: usize) -> Result<Answer, NetError> {
+        let mut response = self.0.execute(request).await.map_err(classify)?;
+
+        // Known only for a body that is not compressed; then there is no need to begin reading.
+        let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err(NetError::TooLarge { limit });
+        }
+
+        let mut body = BytesMut::with_capacity(announced);
+        while let Some(chunk) = response.chunk().await.map_err(classify)? {
+            if chunk.len() > limit.saturating_sub(body.len()) {
+                return Err(NetError::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+
+        Ok(Answer {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: body.freeze(),
+        })
+    }
+}
+
+/// Sorts a failure into what a caller may know. The rest goes to the debug log, without the URL, whose query
+/// may hold a key.
+fn classify(error: reqwest::Error) -> NetError {
+    let kind = if error.is_connect() {
+        if handshake_failed(&error) {
+            NetError::Tls
+        } else {
+            NetError::Unreachable
+        }
+    } else {
+        NetError::Broken
+    };
+    debug!(error = describe(error), %kind, "An HTTP exchange failed.");
+    kind
+}
+
+/// A failed handshake is an I/O error inside another; a TCP or DNS failure is of none of these kinds.
+fn handshake_failed(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return matches!(
+                innermost(error).kind(),
+                // What came was not TLS or not trusted; the other side hung up; it hung up rudely.
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+            );
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// An I/O error that wraps another hides it from `source`.
+fn innermost(mut error: &io::Error) -> &io::Error {
+    while let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        error = inner;
+    }
+    error
+}
+
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,140 @@
+//! The server: settings, HTTP, STDIO, signals. Together with `demo` the only room that names axum.
+
+mod http;
+mod session;
+pub mod settings;
+mod shutdown;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::auth::{self, AuthSettings, Authenticator};
+use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
+use crate::live::{Live, Loader, Watcher};
+use crate::mcp::{self, Caller, TokenSource};
+use settings::Settings;
+
+pub use shutdown::signalled;
+
+/// Everything that runs, ready to be served.
+pub struct App {
+    settings: Settings,
+    live: Arc<Live>,
+    authenticator: Arc<dyn Authenticator>,
+}
+
+/// Why a server ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// The connection with the client broke.
+    #[error("the session ended: {0}")]
+    Session(String),
+}
+
+// === impl App ===
+
+impl App {
+    /// Loads the bridges and makes all clients. Opens no connection. The findings are warnings and notes.
+    ///
+    /// # Errors
+    /// Returns the findings when the configuration can't be served.
+    pub fn build(settings: Settings) -> Result<(Self, Findings), Findings> {
+        let authenticator = auth::build(settings.auth.clone()).map_err(|errors| {
+            let mut report = Report::new();
+            for error in errors {
+                report.push(Diagnostic::new(Code::InvalidValue, error.to_string()));
+            }
+            Findings { report, sources: SourceMap::new() }
+        })?;
+        let loader = Loader { path: settings.bridges.clone(), environment: settings.environment.clone() };
+        let (live, findings) = Live::start(loader)?;
+        Ok((Self { settings, live: Arc::new(live), authenticator }, findings))
+    }
+
+    /// What is running, for those who reload it.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Binds the address of the HTTP transport.
+    ///
+    /// # Errors
+    /// Returns [`ServeError::Listen`] when the address is taken or not ours.
+    pub async fn bind(&self) -> Result<TcpListener, ServeError> {
+        let address = self.settings.listen;
+        TcpListener::bind(address).await.map_err(|why| ServeError::Listen { address, why })
+    }
+
+    /// Serves Streamable HTTP until `shutdown` is cancelled, then lets calls in flight end within a grace period.
+    ///
+    /// # Errors
+    /// Returns [`ServeError`] when the listener breaks.
+    pub async fn serve_http(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
+        let shared = mcp::share(Arc::clone(&self.live), Caller::Http, self.settings.request_timeout);
+        let served = http::serve(listener, &self.settings, &shared, self.live, self.authenticator, shutdown.clone()).await;
+        shutdown.cancel();
+        let _ = watching.await;
+        served
+    }
+
+    /// Serves one client over standard input and output.
+    ///
+    /// # Errors
+    /// Returns [`ServeError::Session`] when the session breaks.
+    pub async fn serve_stdio(self, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
+        let caller = match self.settings.auth {
+            AuthSettings::None => Caller::Nobody,
+            AuthSettings::Introspection(_) => Caller::Stdio(
+                match self.settings.stdio_token {
+                    crate::config::server::TokenSpec::Env => TokenSource::Environment,
+                    crate::config::server::TokenSpec::Argument => TokenSource::Argument,
+                },
+                self.authenticator,
+            ),
+        };
+        let shared = mcp::share(self.live, caller, self.settings.request_timeout);
+        let served = mcp::serve_stdio(&shared, shutdown.clone()).await.map_err(ServeError::Session);
+        shutdown.cancel();
+        let _ = watching.await;
+        served
+    }
+}
+
+/// Reloads whenever the files change, until `shutdown` is cancelled.
+async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: CancellationToken) {
+    let mut watcher = match Watcher::new(&path) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            warn!(%error, "Changes of the bridge files will not be taken up; restart to load them.");
+            return;
+        }
+    };
+    info!(path = %path.display(), "Watching the bridge files.");
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = watcher.changed() => if changed.is_none() { return },
+        }
+        let live = Arc::clone(&live);
+        // Reading and compiling may take a while; calls go on meanwhile.
+        match tokio::task::spawn_blocking(move || live.reload()).await {
+            Ok(outcome) => outcome.log(),
+            Err(error) => warn!(%error, "A reload was lost; the running definitions keep serving."),
+        }
+    }
+}

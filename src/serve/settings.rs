@@ -1,0 +1,448 @@
+//! From the server file, the environment and the flags to proven settings. Flags win over the environment, the
+//! environment over the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::auth::{self, AuthSettings, IntrospectionSettings, SettingsError};
+use crate::catalog::quantity;
+use crate::config::ServerDocument;
+use crate::config::server::{AuthSpec, IntrospectionSpec, OktaSpec, ServerSpec, TokenSpec};
+use crate::config::variable::{self, Environment, Segment};
+use crate::config::yaml::Cursor;
+use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
+
+/// Where the server listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8000";
+
+/// Everything a server needs to know besides the bridges.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The URL that clients use, when it is not the address itself.
+    pub public_url: Option<Url>,
+    /// The directory of bridge files, or one bridge file.
+    pub bridges: PathBuf,
+    /// How callers are authenticated.
+    pub auth: AuthSettings,
+    /// Where the STDIO transport takes the token from.
+    pub stdio_token: TokenSpec,
+    /// Host names accepted besides loopback and `public_url`.
+    pub allowed_hosts: Vec<String>,
+    /// Origins accepted besides loopback and `public_url`.
+    pub allowed_origins: Vec<String>,
+    /// What bridge files may read.
+    pub environment: Environment,
+    /// The largest request body, in bytes.
+    pub max_request_bytes: usize,
+    /// The longest a tool call may take.
+    pub request_timeout: Duration,
+}
+
+/// What flags and `TOLLBRIDGE_*` variables say.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--public-url`.
+    pub public_url: Option<String>,
+    /// `--bridges`, relative to the working directory.
+    pub bridges: Option<PathBuf>,
+    /// `--stdio-token`.
+    pub stdio_token: Option<TokenSpec>,
+    /// `--okta-…` or `--no-auth`; replaces `auth` of the file.
+    pub auth: Option<AuthSpec>,
+    /// `--allowed-host`; added to the file's.
+    pub allowed_hosts: Vec<String>,
+    /// `--allowed-origin`; added to the file's.
+    pub allowed_origins: Vec<String>,
+    /// `--insecure`: serve without authentication beyond loopback.
+    pub insecure: bool,
+    /// Which transport will be served.
+    pub stdio: bool,
+}
+
+/// Reads strings of the server file, filling in `${…}`.
+struct Reader {
+    environment: Environment,
+    directory: PathBuf,
+    report: Report,
+}
+
+/// The place of a key of the server file, when there is a file.
+#[derive(Clone)]
+struct At<'a>(Option<Cursor<'a>>);
+
+// === impl Settings ===
+
+impl Settings {
+    /// Proves the settings. The findings that come with them are warnings and notes.
+    ///
+    /// # Errors
+    /// Returns all findings when one of them is an error.
+    pub fn resolve(
+        document: Option<&ServerDocument>,
+        directory: &Path,
+        overrides: Overrides,
+        environment: Environment,
+    ) -> Result<Self, Findings> {
+        let sources = document.map_or_else(SourceMap::new, |document| document.sources.clone());
+        let empty = ServerSpec::default();
+        let spec = document.map_or(&empty, |document| &document.spec);
+        let root = At(document.map(|document| Cursor::root(&document.tree)));
+        let mut reader = Reader { environment, directory: directory.to_owned(), report: Report::new() };
+        let settings = reader.settings(spec, &root, overrides);
+        match settings {
+            Some(settings) if !reader.report.has_errors() => Ok(settings),
+            _ => Err(Findings { report: reader.report, sources }),
+        }
+    }
+
+    /// The URL that clients use, without a slash at the end.
+    #[must_use]
+    pub fn public_url_for(&self, local: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{local}"),
+        }
+    }
+
+    /// Accepted `Host` values.
+    #[must_use]
+    pub fn hosts(&self, local: SocketAddr) -> Vec<String> {
+        let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]", "::1"].map(str::to_owned).into();
+        if !local.ip().is_unspecified() {
+            hosts.push(local.ip().to_string());
+        }
+        hosts.extend(self.public_url.as_ref().and_then(Url::host_str).map(str::to_owned));
+        hosts.extend(self.allowed_hosts.iter().cloned());
+        hosts
+    }
+
+    /// Accepted `Origin` values, with explicit ports.
+    #[must_use]
+    pub fn origins(&self, local: SocketAddr) -> Vec<String> {
+        let mut origins: Vec<String> = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].map(str::to_owned).into();
+        if !local.ip().is_unspecified() && !local.ip().is_loopback() {
+            origins.push(format!("http://{local}"));
+        }
+        let given = self.allowed_origins.iter().filter_map(|origin| Url::parse(origin).ok());
+        origins.extend(self.public_url.iter().cloned().chain(given).filter_map(|url| {
+            let port = url.port_or_known_default()?;
+            Some(format!("{}://{}:{port}", url.scheme(), url.host_str()?))
+        }));
+        origins
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn settings(&mut self, spec: &ServerSpec, root: &At<'_>, overrides: Overrides) -> Option<Settings> {
+        let Overrides {
+            listen,
+            public_url,
+            bridges,
+            stdio_token,
+            auth,
+            allowed_hosts,
+            allowed_origins,
+            insecure,
+            stdio,
+        } = overrides;
+        let written = match listen {
+            Some(listen) => Some((listen, At(None))),
+            None => self.optional(spec.listen.as_deref(), &root.get("listen")).map(|text| (text, root.get("listen"))),
+        };
+        let (written, listen_at) = written.unwrap_or_else(|| (LISTEN.to_owned(), At(None)));
+        let listen: Option<SocketAddr> = written.parse().ok();
+        if listen.is_none() {
+            self.push(listen_at.error(
+                Code::InvalidValue,
+                format!("`{written}` is not an address to listen on"),
+                "write an IP address and a port, such as `127.0.0.1:8000` or `0.0.0.0:8000`",
+            ));
+        }
+        let public_at = if public_url.is_some() { At(None) } else { root.get("public_url") };
+        let public_url = public_url.or_else(|| self.optional(spec.public_url.as_deref(), &public_at));
+        let public_url = public_url.and_then(|written| self.public_url(&written, &public_at));
+        let bridges = bridges.unwrap_or_else(|| {
+            let written = self.optional(spec.bridges.as_deref(), &root.get("bridges"));
+            self.directory.join(written.as_deref().unwrap_or("bridges"))
+        });
+        let from_flags = auth.is_some();
+        let auth_at = if from_flags { At(None) } else { root.get("auth") };
+        let auth = match auth.as_ref().or(spec.auth.as_ref()) {
+            Some(auth) => self.auth(auth, &auth_at),
+            None => {
+                self.push(
+                    Diagnostic::new(Code::MissingAuth, "there is no `auth`: who may call?")
+                        .help("write `auth: { okta: … }` into tollbridge.yaml, or use --okta-domain and its companions")
+                        .help("to try things out on this machine only: `--no-auth`"),
+                );
+                None
+            }
+        };
+        let allowed_hosts: Vec<String> = spec.allowed_hosts.iter().cloned().chain(allowed_hosts).collect();
+        let allowed_origins = self.origins(spec, root, allowed_origins);
+        if let (Some(listen), Some(auth)) = (listen, &auth)
+            && !stdio
+        {
+            let named = public_url.is_some() || !allowed_hosts.is_empty();
+            self.check_exposure(listen, auth, named, insecure, &listen_at);
+        }
+        let max_request_bytes = self.size(spec, root);
+        let request_timeout = self.request_timeout(spec, root);
+        let mut environment = self.environment.clone();
+        environment.allowed.clone_from(&spec.allow_env);
+        Some(Settings {
+            listen: listen?,
+            public_url,
+            bridges,
+            auth: auth?,
+            stdio_token: stdio_token.unwrap_or(spec.stdio.token),
+            allowed_hosts,
+            allowed_origins,
+            environment,
+            max_request_bytes,
+            request_timeout,
+        })
+    }
+
+    /// Beyond loopback, callers must be checked, and the names under which the server is reached must be known, or a
+    /// web page could reach it by rebinding a name.
+    fn check_exposure(&mut self, listen: SocketAddr, auth: &AuthSettings, named: bool, insecure: bool, at: &At<'_>) {
+        if listen.ip().is_loopback() || insecure {
+            return;
+        }
+        if matches!(auth, AuthSettings::None) {
+            self.push(
+                at.error(
+                    Code::InsecureListen,
+                    format!("`{listen}` can be reached from other machines, and everybody may call"),
+                    "without `auth`, listen on loopback, such as `127.0.0.1:8000`",
+                )
+                .help("`--insecure` serves it all the same"),
+            );
+        }
+        if !named {
+            self.push(
+                at.error(
+                    Code::InsecureListen,
+                    format!("`{listen}` can be reached from other machines, but under which name is not said"),
+                    "write `public_url` or `allowed_hosts`: the `Host` of every request is checked",
+                )
+                .help("clients that reach it by address need that address in `allowed_hosts`"),
+            );
+        }
+    }
+
+    fn public_url(&mut self, written: &str, at: &At<'_>) -> Option<Url> {
+        let url = Url::parse(written).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && url.query().is_none() && url.fragment().is_none()
+        });
+        if url.is_none() {
+            self.push(at.error(
+                Code::InvalidUrl,
+                format!("`{written}` is not a URL that clients can use"),
+                "write it without query and fragment, such as `https://mcp.example.com`",
+            ));
+        }
+        url
+    }
+
+    fn origins(&mut self, spec: &ServerSpec, root: &At<'_>, flags: Vec<String>) -> Vec<String> {
+        let at = root.get("allowed_origins");
+        let file = spec.allowed_origins.iter().enumerate().map(|(index, origin)| (origin.clone(), at.index(index)));
+        let all: Vec<(String, At<'_>)> = file.chain(flags.into_iter().map(|origin| (origin, At(None)))).collect();
+        let mut origins = Vec::new();
+        for (origin, at) in all {
+            let fits = Url::parse(&origin).is_ok_and(|url| url.origin().ascii_serialization() == origin.trim_end_matches('/') || url.path() == "/");
+            if !fits {
+                self.push(at.error(
+                    Code::InvalidUrl,
+                    format!("`{origin}` is not an origin"),
+                    "write scheme, host and perhaps port, such as `https://app.example.com`",
+                ));
+            }
+            origins.push(origin);
+        }
+        origins
+    }
+
+    fn auth(&mut self, spec: &AuthSpec, at: &At<'_>) -> Option<AuthSettings> {
+        match spec {
+            AuthSpec::None(_) => Some(AuthSettings::None),
+            AuthSpec::Okta(okta) => self.okta(okta, &at.get("okta")),
+            AuthSpec::Introspection(spec) => self.introspection(spec, &at.get("introspection")),
+        }
+    }
+
+    fn okta(&mut self, spec: &OktaSpec, at: &At<'_>) -> Option<AuthSettings> {
+        let OktaSpec { domain, authorization_server, validation: _, client_id, client_secret, audience, client_ids } = spec;
+        let domain = self.string(domain, &at.get("domain"));
+        let server = self.optional(authorization_server.as_deref(), &at.get("authorization_server"));
+        let client_id = self.string(client_id, &at.get("client_id"));
+        let client_secret = self.string(client_secret, &at.get("client_secret"));
+        let audience = self.string(audience, &at.get("audience"));
+        let urls = match auth::okta(&domain?, server.as_deref()) {
+            Ok(urls) => urls,
+            Err(error) => {
+                self.settings_error(&error, at);
+                return None;
+            }
+        };
+        self.proven(
+            IntrospectionSettings {
+                endpoint: urls.endpoint,
+                issuer: Some(urls.issuer),
+                client_id: client_id?,
+                client_secret: client_secret?.into(),
+                audience: audience?,
+                client_ids: client_ids.clone(),
+            },
+            at,
+        )
+    }
+
+    fn introspection(&mut self, spec: &IntrospectionSpec, at: &At<'_>) -> Option<AuthSettings> {
+        let IntrospectionSpec { url, issuer, client_id, client_secret, audience, client_ids } = spec;
+        let url = self.string(url, &at.get("url"));
+        let issuer = self.optional(issuer.as_deref(), &at.get("issuer"));
+        let client_id = self.string(client_id, &at.get("client_id"));
+        let client_secret = self.string(client_secret, &at.get("client_secret"));
+        let audience = self.string(audience, &at.get("audience"));
+        let endpoint = match auth::endpoint(&url?) {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                self.settings_error(&error, at);
+                return None;
+            }
+        };
+        self.proven(
+            IntrospectionSettings {
+                endpoint,
+                issuer,
+                client_id: client_id?,
+                client_secret: client_secret?.into(),
+                audience: audience?,
+                client_ids: client_ids.clone(),
+            },
+            at,
+        )
+    }
+
+    /// Lets `auth` say everything that is wrong, each at its key.
+    fn proven(&mut self, settings: IntrospectionSettings, at: &At<'_>) -> Option<AuthSettings> {
+        let settings = AuthSettings::Introspection(settings);
+        match auth::build(settings.clone()) {
+            Ok(_) => Some(settings),
+            Err(errors) => {
+                for error in errors {
+                    self.settings_error(&error, at);
+                }
+                None
+            }
+        }
+    }
+
+    fn settings_error(&mut self, error: &SettingsError, at: &At<'_>) {
+        let code = match error {
+            SettingsError::NotHttps(_) => Code::InsecureIdentityProvider,
+            SettingsError::Empty(_) => Code::MissingSecret,
+            SettingsError::NotUrl(_)
+            | SettingsError::UserInfo(_)
+            | SettingsError::Fragment
+            | SettingsError::NotOnlyDomain { .. }
+            | SettingsError::AdminDomain { .. } => Code::InvalidUrl,
+            SettingsError::NotServerId | SettingsError::NoClients | SettingsError::Net(_) => Code::InvalidValue,
+        };
+        let key = error.key();
+        let at = key.map_or_else(|| at.clone(), |key| at.get(key));
+        let what = key.map_or_else(|| "the settings of `auth` can't be used".to_owned(), |key| format!("`{key}` can't be used"));
+        self.push(at.error(code, what, error.to_string()));
+    }
+
+    fn size(&mut self, spec: &ServerSpec, root: &At<'_>) -> usize {
+        const DEFAULT: usize = 1 << 20;
+        let Some(written) = spec.limits.max_request_bytes.as_deref() else { return DEFAULT };
+        quantity::size(written).unwrap_or_else(|| {
+            self.push(root.get("limits").get("max_request_bytes").error(
+                Code::InvalidQuantity,
+                format!("`{written}` is not a size"),
+                "write a whole number and a unit, such as `512KiB` or `2MiB`",
+            ));
+            DEFAULT
+        })
+    }
+
+    fn request_timeout(&mut self, spec: &ServerSpec, root: &At<'_>) -> Duration {
+        const DEFAULT: Duration = Duration::from_secs(60);
+        let Some(written) = spec.limits.request_timeout.as_deref() else { return DEFAULT };
+        quantity::duration(written).unwrap_or_else(|| {
+            self.push(root.get("limits").get("request_timeout").error(
+                Code::InvalidQuantity,
+                format!("`{written}` is not a duration"),
+                "write a whole number and a unit, such as `30s` or `2m`",
+            ));
+            DEFAULT
+        })
+    }
+
+    fn optional(&mut self, written: Option<&str>, at: &At<'_>) -> Option<String> {
+        written.and_then(|written| self.string(written, at))
+    }
+
+    /// A string with its `${…}` filled in.
+    fn string(&mut self, written: &str, at: &At<'_>) -> Option<String> {
+        let segments = match variable::split(written) {
+            Ok(segments) => segments,
+            Err(malformed) => {
+                self.push(at.error(Code::InvalidVariable, "this `${…}` can't be read", malformed.why));
+                return None;
+            }
+        };
+        let mut text = String::new();
+        for segment in segments {
+            match segment {
+                Segment::Text(plain) => text.push_str(&plain),
+                Segment::Variable(variable) => match variable.resolve(&self.environment, &self.directory) {
+                    Ok(value) => text.push_str(secrecy::ExposeSecret::expose_secret(&value)),
+                    Err(why) => {
+                        self.push(at.error(Code::MissingVariable, format!("`{}` has no value", variable.shown()), why));
+                        return None;
+                    }
+                },
+            }
+        }
+        Some(text)
+    }
+
+    fn push(&mut self, finding: Diagnostic) {
+        self.report.push(finding);
+    }
+}
+
+// === impl At ===
+
+impl At<'_> {
+    fn get(&self, key: &str) -> Self {
+        Self(self.0.as_ref().map(|cursor| cursor.get(key)))
+    }
+
+    fn index(&self, index: usize) -> Self {
+        Self(self.0.as_ref().map(|cursor| cursor.index(index)))
+    }
+
+    /// A finding at this place; without a file, the label becomes a hint.
+    fn error(&self, code: Code, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
+        match &self.0 {
+            Some(cursor) => cursor.error(code, message, label),
+            None => Diagnostic::new(code, message).help(label),
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! `{{ … }}` fenced in: the only module that names minijinja. Templates make data, not text, and can reach nothing
+//! but the values they are given: no environment, no files, no includes, bounded work and bounded output.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Rest, Serde};
+use minijinja::{AutoEscape, Environment, ErrorKind, Expression, UndefinedBehavior, Value as Dynamic};
+use serde_json::{Map, Value};
+
+/// Steps a template may take before it is stopped.
+const FUEL: u64 = 50_000;
+/// Bytes a template may make.
+const MAX_OUTPUT: usize = 4 * 1024 * 1024;
+/// Bytes a template may be long.
+const MAX_SOURCE: usize = 64 * 1024;
+
+/// Expressions own their source, so one environment serves them all for the life of the process.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(fenced);
+
+/// Collects the text templates of a catalogue while it is compiled.
+pub struct Builder {
+    environment: Environment<'static>,
+    count: usize,
+}
+
+/// The compiled text templates of a catalogue.
+#[derive(Debug)]
+pub struct Templates(Environment<'static>);
+
+/// A compiled string: what a leaf of YAML data is after loading.
+pub enum Leaf {
+    /// No template in it.
+    Constant(String),
+    /// One whole `{{ expression }}`: keeps the type of its value.
+    Expression(Box<Expression<'static, 'static>>),
+    /// Anything else makes a string. The name of a text template in [`Templates`].
+    Text(String),
+}
+
+/// Why a template can't be compiled or did not give a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// The template is not well-formed, or names a filter or function that does not exist.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that is not there was used.
+    #[error("{0}")]
+    Undefined(String),
+    /// Too much work or too much output.
+    #[error("the template does too much work or makes too much text")]
+    TooMuch,
+    /// Any other failure while rendering.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The values a template can see, by name.
+pub struct Scope(Dynamic);
+
+// === impl Builder ===
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { environment: fenced(), count: 0 }
+    }
+}
+
+impl Builder {
+    /// Compiles a string.
+    ///
+    /// # Errors
+    /// Returns [`TemplateError::Syntax`] when it is not well-formed.
+    pub fn leaf(&mut self, source: &str) -> Result<Leaf, TemplateError> {
+        if !has_tag(source) {
+            return Ok(Leaf::Constant(source.to_owned()));
+        }
+        if source.len() > MAX_SOURCE {
+            return Err(TemplateError::Syntax(format!(
+                "a template is at most {MAX_SOURCE} bytes long"
+            )));
+        }
+        if let Some(expression) = whole_expression(source) {
+            let compiled = ENVIRONMENT
+                .compile_expression_owned(expression.to_owned())
+                .map_err(|error| TemplateError::from_jinja(&error))?;
+            return Ok(Leaf::Expression(Box::new(compiled)));
+        }
+        let name = format!("t{}", self.count);
+        self.count += 1;
+        self.environment
+            .add_template_owned(name.clone(), source.to_owned())
+            .map_err(|error| TemplateError::from_jinja(&error))?;
+        Ok(Leaf::Text(name))
+    }
+
+    /// The variables a compiled leaf uses, with their members where known: `args.start`, `claims.gpid`.
+    #[must_use]
+    pub fn variables(&self, leaf: &Leaf) -> BTreeSet<String> {
+        let all = match leaf {
+            Leaf::Constant(_) => return BTreeSet::new(),
+            Leaf::Expression(expression) => expression.undeclared_variables(true),
+            Leaf::Text(name) => match self.environment.get_template(name) {
+                Ok(template) => template.undeclared_variables(true),
+                Err(_) => return BTreeSet::new(),
+            },
+        };
+        let functions: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        all.into_iter()
+            .filter(|name| !functions.contains(&name.as_str()))
+            .collect()
+    }
+
+    /// Ends the compilation.
+    #[must_use]
+    pub fn finish(self) -> Templates {
+        Templates(self.environment)
+    }
+}
+
+// === impl Templates ===
+
+impl Templates {
+    /// Gives the value of a leaf; `None` when it is one whole expression whose value is undefined.
+    ///
+    /// # Errors
+    /// Returns a [`TemplateError`] when rendering fails.
+    pub fn value(&self, leaf: &Leaf, scope: &Scope) -> Result<Option<Value>, TemplateError> {
+        match leaf {
+            Leaf::Constant(text) => Ok(Some(Value::String(text.clone()))),
+            Leaf::Expression(expression) => {
+                let value = expression
+                    .eval(scope.0.clone())
+                    .map_err(|error| TemplateError::from_jinja(&error))?;
+                if value.is_undefined() {
+                    return Ok(None);
+                }
+                let value = serde_json::to_value(&value)
+                    .map_err(|_| TemplateError::Failed("the value is not data".to_owned()))?;
+                Ok(Some(value))
+            }
+            Leaf::Text(_) => self.text(leaf, scope).map(|text| Some(Value::String(text))),
+        }
+    }
+
+    /// Gives a leaf as text.
+    ///
+    /// # Errors
+    /// Returns a [`TemplateError`] when rendering fails or a whole expression is undefined.
+    pub fn text(&self, leaf: &Leaf, scope: &Scope) -> Result<String, TemplateError> {
+        let text = match leaf {
+            Leaf::Constant(text) => text.clone(),
+            Leaf::Expression(_) => match self.value(leaf, scope)? {
+                Some(Value::String(text)) => text,
+                Some(Value::Null) => String::new(),
+                Some(value) => value.to_string(),
+                None => return Err(TemplateError::Undefined("the value is undefined".to_owned())),
+            },
+            Leaf::Text(name) => self
+                .0
+                .get_template(name)
+                .and_then(|template| template.render(scope.0.clone()))
+                .map_err(|error| TemplateError::from_jinja(&error))?,
+        };
+        if text.len() > MAX_OUTPUT {
+            return Err(TemplateError::TooMuch);
+        }
+        Ok(text)
+    }
+}
+
+// === impl Scope ===
+
+impl Scope {
+    /// Gives templates these values, each under its name.
+    #[must_use]
+    pub fn new(values: &Map<String, Value>) -> Self {
+        Self(Dynamic::from(Serde(values)))
+    }
+}
+
+// === impl TemplateError ===
+
+impl TemplateError {
+    fn from_jinja(error: &minijinja::Error) -> Self {
+        let words = error
+            .detail()
+            .map_or_else(|| error.kind().to_string(), str::to_owned);
+        match error.kind() {
+            ErrorKind::UndefinedError => Self::Undefined(words),
+            ErrorKind::OutOfFuel => Self::TooMuch,
+            ErrorKind::SyntaxError | ErrorKind::UnknownFilter | ErrorKind::UnknownFunction | ErrorKind::UnknownTest => {
+                Self::Syntax(words)
+            }
+            _ => Self::Failed(words),
+        }
+    }
+}
+
+impl std::fmt::Debug for Leaf {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Constant(text) => write!(formatter, "Constant({text:?})"),
+            Self::Expression(_) => formatter.write_str("Expression(…)"),
+            Self::Text(name) => write!(formatter, "Text({name})"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Builder({})", self.count)
+    }
+}
+
+/// An environment in which a template can do nothing but compute.
+fn fenced() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(64);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    // A block of YAML ends with a line break on purpose.
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        environment.set_syntax(syntax);
+    }
+    environment.add_filter("b64encode", |text: &str| STANDARD.encode(text));
+    environment.add_filter("b64decode", |text: &str| {
+        STANDARD
+            .decode(text)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| failure("`b64decode` was given something that is not base64 of UTF-8 text"))
+    });
+    environment.add_filter("sha256", |text: &str| {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    });
+    environment.add_function("now", |format: Rest<String>| {
+        let format = format.first().map_or("%Y-%m-%dT%H:%M:%SZ", String::as_str);
+        let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+        jiff::fmt::strtime::format(format, &now)
+            .map_err(|_| failure("`now` was given a format it does not know"))
+    });
+    environment.add_function("uuid", || uuid::Uuid::new_v4().to_string());
+    environment
+}
+
+fn failure(words: &'static str) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, words)
+}
+
+fn has_tag(source: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|tag| source.contains(tag))
+}
+
+/// The expression of a string that is one whole `{{ expression }}` and nothing else.
+fn whole_expression(source: &str) -> Option<&str> {
+    let inner = source.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
+    let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
+    // `{{ a }}-{{ b }}` begins and ends like one expression but is two: look for an end outside quotes.
+    let mut quote = None;
+    let mut escaped = false;
+    let mut previous = ' ';
+    for character in inner.chars() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if character == '\\' => escaped = true,
+            Some(open) if character == open => quote = None,
+            Some(_) => {}
+            None if character == '"' || character == '\'' => quote = Some(character),
+            None if character == '{' && previous == '{' => return None,
+            None => {}
+        }
+        previous = character;
+    }
+    Some(inner.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn eval(source: &str, scope: &Value) -> Result<Option<Value>, TemplateError> {
+        let mut builder = Builder::default();
+        let leaf = builder.leaf(source)?;
+        let scope = Scope::new(scope.as_object().unwrap());
+        builder.finish().value(&leaf, &scope)
+    }
+
+    #[test]
+    fn a_whole_expression_keeps_its_type_and_the_rest_makes_text() {
+        let scope = json!({"args": {"n": 3, "list": [1, {"a": null}], "s": "x"}});
+        assert_eq!(eval("{{ args.n }}", &scope), Ok(Some(json!(3))));
+        assert_eq!(eval(" {{ args.list }} ", &scope), Ok(Some(json!([1, {"a": null}]))));
+        assert_eq!(eval("{{ args.n }}!", &scope), Ok(Some(json!("3!"))));
+        assert_eq!(eval("{{ args.s }}-{{ args.n }}", &scope), Ok(Some(json!("x-3"))));
+        assert_eq!(eval("{{ '}}' ~ args.s }}", &scope), Ok(Some(json!("}}x"))));
+        assert_eq!(eval("{{ args.none }}", &scope), Ok(None));
+        assert!(matches!(eval("a{{ args.none }}", &scope), Err(TemplateError::Undefined(_))));
+    }
+
+    #[test]
+    fn values_are_never_read_as_templates() {
+        let scope = json!({"args": {"s": "{{ 1 + 1 }}${HOME}"}});
+        assert_eq!(eval("{{ args.s }}", &scope), Ok(Some(json!("{{ 1 + 1 }}${HOME}"))));
+        assert_eq!(eval("<{{ args.s }}>", &scope), Ok(Some(json!("<{{ 1 + 1 }}${HOME}>"))));
+    }
+
+    #[test]
+    fn the_fence_holds() {
+        let scope = json!({});
+        for source in [
+            "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}",
+            "{{ 'x' * 1000000000 }}",
+            "{% include '/etc/passwd' %}",
+            "{{ debug() }}",
+            "{{ env('HOME') }}",
+            "{{ undefined_thing.x }}",
+        ] {
+            assert!(eval(source, &scope).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn filters_and_functions_work() {
+        let scope = json!({"v": "hé"});
+        assert_eq!(eval("{{ v|b64encode }}", &scope), Ok(Some(json!("aMOp"))));
+        assert_eq!(eval("{{ v|b64encode|b64decode }}", &scope), Ok(Some(json!("hé"))));
+        assert_eq!(
+            eval("{{ ''|sha256 }}", &scope),
+            Ok(Some(json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")))
+        );
+        assert!(matches!(eval("{{ '*'|b64decode }}", &scope), Err(TemplateError::Failed(_))));
+        let today = eval("{{ now('%Y-%m-%d') }}", &scope).unwrap().unwrap();
+        assert_eq!(today.as_str().map(str::len), Some(10));
+    }
+
+    #[test]
+    fn variables_are_known_before_the_first_call() {
+        let mut builder = Builder::default();
+        let leaf = builder.leaf("{{ args.start }} {{ uuid() }} {% for s in body.shifts %}{{ s.a }}{% endfor %}");
+        let names = builder.variables(&leaf.unwrap());
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["args.start", "body.shifts"]);
+    }
+}
