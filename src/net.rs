@@ -69,9 +69,7 @@ pub enum NetError {
 
 impl Default for ClientSettings {
     fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(5),
-        }
+        Self { connect_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -83,6 +81,7 @@ impl Client {
     /// # Errors
     ///
     /// [`NetError::Tls`] when this machine's trusted certificates cannot be loaded.
+    #[expect(clippy::disallowed_methods, reason = "this is the place where clients are built")]
     pub fn new(settings: &ClientSettings) -> Result<Self, NetError> {
         let ClientSettings { connect_timeout } = *settings;
         reqwest::Client::builder()
@@ -111,9 +110,7 @@ impl Client {
     ///
     /// [`NetError`] says what went wrong, and never where.
     pub async fn send(&self, request: Request, deadline: Duration, max_bytes: usize) -> Result<Answer, NetError> {
-        timeout(deadline, self.exchange(request, max_bytes))
-            .await
-            .unwrap_or(Err(NetError::Timeout(deadline)))
+        timeout(deadline, self.exchange(request, max_bytes)).await.unwrap_or(Err(NetError::Timeout(deadline)))
     }
 
     async fn exchange(&self, request: Request, limit: usize) -> Result<Answer, NetError> {
@@ -133,11 +130,7 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
 
-        Ok(Answer {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body: body.freeze(),
-        })
+        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: body.freeze() })
     }
 }
 
@@ -145,11 +138,7 @@ impl Client {
 /// may hold a key.
 fn classify(error: reqwest::Error) -> NetError {
     let kind = if error.is_connect() {
-        if handshake_failed(&error) {
-            NetError::Tls
-        } else {
-            NetError::Unreachable
-        }
+        if handshake_failed(&error) { NetError::Tls } else { NetError::Unreachable }
     } else {
         NetError::Broken
     };

@@ -1,6 +1,7 @@
 //! A server for tests that answers whatever a test wants, down to the byte.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -62,12 +63,7 @@ impl Forged {
                 }));
             }
         });
-        Self {
-            address,
-            seen,
-            count,
-            task,
-        }
+        Self { address, seen, count, task }
     }
 
     /// Starts a server that says the same to every request.
@@ -88,12 +84,7 @@ impl Forged {
                 let _ = stream.read_to_end(&mut Vec::new()).await;
             }
         });
-        Self {
-            address,
-            seen: Arc::default(),
-            count,
-            task,
-        }
+        Self { address, seen: Arc::default(), count, task }
     }
 
     /// The requests so far.
@@ -104,7 +95,8 @@ impl Forged {
     /// Waits until this many requests have come.
     pub(crate) async fn arrived(&self, count: usize) {
         let mut seen = self.count.clone();
-        seen.wait_for(|seen| *seen >= count).await.unwrap();
+        let arrival = seen.wait_for(|seen| *seen >= count);
+        tokio::time::timeout(Duration::from_secs(30), arrival).await.expect("the requests come in time").unwrap();
     }
 }
 
@@ -151,7 +143,7 @@ async fn converse(mut stream: TcpStream, mut answer: impl FnMut(Seen) -> Reply) 
             }
             Reply::Drip(bytes) => {
                 let _ = stream.write_all(&bytes).await;
-                let mut tick = tokio::time::interval(std::time::Duration::from_millis(5));
+                let mut tick = tokio::time::interval(Duration::from_millis(5));
                 loop {
                     tick.tick().await;
                     if stream.write_all(b"x").await.is_err() {

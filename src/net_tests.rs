@@ -24,10 +24,7 @@ fn client() -> Client {
 }
 
 fn get(address: &str) -> Request {
-    Request::new(
-        Method::GET,
-        format!("http://{address}/secret-path?key=canary").parse().unwrap(),
-    )
+    Request::new(Method::GET, format!("http://{address}/secret-path?key=canary").parse().unwrap())
 }
 
 fn gzip(length: Option<usize>, body: &[u8]) -> Vec<u8> {
@@ -46,57 +43,17 @@ async fn every_way_to_fail_has_its_name() {
     let limit = 10;
     let rows = [
         ("silence", Reply::Hang(Vec::new()), SHORT, NetError::Timeout(SHORT)),
-        (
-            "headers, then silence",
-            Reply::Hang(cut.clone()),
-            SHORT,
-            NetError::Timeout(SHORT),
-        ),
-        (
-            "50 MB announced",
-            Reply::Hang(promised),
-            AMPLE,
-            NetError::TooLarge { limit },
-        ),
-        (
-            "one byte too many",
-            Reply::Bytes(long),
-            AMPLE,
-            NetError::TooLarge { limit },
-        ),
-        (
-            "endless chunks",
-            Reply::Flood(chunked.clone()),
-            AMPLE,
-            NetError::TooLarge { limit },
-        ),
-        (
-            "a bomb",
-            Reply::Bytes(gzip(None, &bomb)),
-            AMPLE,
-            NetError::TooLarge { limit },
-        ),
+        ("headers, then silence", Reply::Hang(cut.clone()), SHORT, NetError::Timeout(SHORT)),
+        ("50 MB announced", Reply::Hang(promised), AMPLE, NetError::TooLarge { limit }),
+        ("one byte too many", Reply::Bytes(long), AMPLE, NetError::TooLarge { limit }),
+        ("endless chunks", Reply::Flood(chunked.clone()), AMPLE, NetError::TooLarge { limit }),
+        ("a bomb", Reply::Bytes(gzip(None, &bomb)), AMPLE, NetError::TooLarge { limit }),
         ("closed at once", Reply::Close(Vec::new()), AMPLE, NetError::Broken),
         ("closed half-way", Reply::Close(cut), AMPLE, NetError::Broken),
-        (
-            "not HTTP",
-            Reply::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec()),
-            AMPLE,
-            NetError::Broken,
-        ),
-        (
-            "a bad chunk",
-            Reply::Close([chunked, b"zz\r\n".to_vec()].concat()),
-            AMPLE,
-            NetError::Broken,
-        ),
+        ("not HTTP", Reply::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec()), AMPLE, NetError::Broken),
+        ("a bad chunk", Reply::Close([chunked, b"zz\r\n".to_vec()].concat()), AMPLE, NetError::Broken),
         ("not gzip", Reply::Bytes(gzip(None, b"{}")), AMPLE, NetError::Broken),
-        (
-            "half of a gzip",
-            Reply::Bytes(gzip(None, &bomb[..8])),
-            AMPLE,
-            NetError::Broken,
-        ),
+        ("half of a gzip", Reply::Bytes(gzip(None, &bomb[..8])), AMPLE, NetError::Broken),
     ];
     for (what, reply, deadline, expected) in rows {
         let server = Forged::saying(reply).await;
@@ -112,10 +69,7 @@ async fn every_way_to_fail_has_its_name() {
 async fn a_drip_does_not_outlive_the_deadline() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n".to_vec();
     let server = Forged::saying(Reply::Drip(head)).await;
-    let error = client()
-        .send(get(&server.address), SHORT, usize::MAX)
-        .await
-        .unwrap_err();
+    let error = client().send(get(&server.address), SHORT, usize::MAX).await.unwrap_err();
     assert_eq!(error, NetError::Timeout(SHORT));
 }
 
@@ -124,10 +78,7 @@ async fn a_port_where_nobody_listens_is_unreachable_and_the_log_keeps_the_query_
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    assert_eq!(
-        client().send(get(&address), AMPLE, 10).await.unwrap_err(),
-        NetError::Unreachable
-    );
+    assert_eq!(client().send(get(&address), AMPLE, 10).await.unwrap_err(), NetError::Unreachable);
     let error = client().0.execute(get(&address)).await.unwrap_err();
     assert!(error.to_string().contains("canary"), "the trap is set: {error}");
     let text = describe(error);
@@ -140,10 +91,7 @@ async fn a_failed_handshake_is_not_mistaken_for_anything_else() {
     for greeting in [b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), b""] {
         let server = Forged::greeting(greeting).await;
         let url = format!("https://{}/", server.address).parse().unwrap();
-        let error = client()
-            .send(Request::new(Method::GET, url), AMPLE, 10)
-            .await
-            .unwrap_err();
+        let error = client().send(Request::new(Method::GET, url), AMPLE, 10).await.unwrap_err();
         assert_eq!(error, NetError::Tls, "{greeting:?}");
     }
 }
@@ -177,10 +125,8 @@ async fn the_length_that_a_head_answer_announces_is_not_a_body() {
 async fn a_redirect_is_an_answer() {
     let elsewhere = Forged::saying(Reply::http(200, "text/plain", "")).await;
     for status in [301, 302, 303, 307, 308] {
-        let location = format!(
-            "HTTP/1.1 {status} Moved\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n",
-            elsewhere.address
-        );
+        let location =
+            format!("HTTP/1.1 {status} Moved\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n", elsewhere.address);
         let server = Forged::saying(Reply::Bytes(location.into())).await;
         let answer = client().send(get(&server.address), AMPLE, 5).await.unwrap();
         assert_eq!(answer.status.as_u16(), status);

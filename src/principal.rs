@@ -37,25 +37,13 @@ impl Principal {
     #[must_use]
     pub fn verified(claims: Map<String, Value>, token: SecretString) -> Self {
         let scopes = scopes_of(&claims);
-        Self {
-            inner: Arc::new(Inner {
-                claims: Claims(claims),
-                scopes,
-                token: Some(token),
-            }),
-        }
+        Self { inner: Arc::new(Inner { claims: Claims(claims), scopes, token: Some(token) }) }
     }
 
     /// Returns the caller of a server that runs without authentication: no claims, no scopes, no token.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                claims: Claims::default(),
-                scopes: BTreeSet::new(),
-                token: None,
-            }),
-        }
+        Self { inner: Arc::new(Inner { claims: Claims::default(), scopes: BTreeSet::new(), token: None }) }
     }
 
     /// The verified claims.
@@ -98,10 +86,7 @@ impl Principal {
 
 impl fmt::Debug for Principal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Principal")
-            .field("subject", &self.subject())
-            .finish_non_exhaustive()
+        formatter.debug_struct("Principal").field("subject", &self.subject()).finish_non_exhaustive()
     }
 }
 
@@ -163,11 +148,7 @@ fn scopes_of(claims: &Map<String, Value>) -> BTreeSet<String> {
         .filter_map(|name| claims.get(*name))
         .flat_map(|value| match value {
             Value::String(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),
-            Value::Array(items) => items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         })
         .collect()

@@ -129,10 +129,7 @@ impl Secrets {
     }
 
     fn get(&self, secret: &SecretRef) -> &str {
-        self.0
-            .get(secret.index)
-            .map(|value| value.expose_secret())
-            .unwrap_or_default()
+        self.0.get(secret.index).map(|value| value.expose_secret()).unwrap_or_default()
     }
 }
 

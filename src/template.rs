@@ -79,9 +79,7 @@ impl Builder {
             return Ok(Leaf::Constant(source.to_owned()));
         }
         if source.len() > MAX_SOURCE {
-            return Err(TemplateError::Syntax(format!(
-                "a template is at most {MAX_SOURCE} bytes long"
-            )));
+            return Err(TemplateError::Syntax(format!("a template is at most {MAX_SOURCE} bytes long")));
         }
         if let Some(expression) = whole_expression(source) {
             let compiled = ENVIRONMENT
@@ -109,9 +107,7 @@ impl Builder {
             },
         };
         let functions: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
-        all.into_iter()
-            .filter(|name| !functions.contains(&name.as_str()))
-            .collect()
+        all.into_iter().filter(|name| !functions.contains(&name.as_str())).collect()
     }
 
     /// Ends the compilation.
@@ -132,9 +128,7 @@ impl Templates {
         match leaf {
             Leaf::Constant(text) => Ok(Some(Value::String(text.clone()))),
             Leaf::Expression(expression) => {
-                let value = expression
-                    .eval(scope.0.clone())
-                    .map_err(|error| TemplateError::from_jinja(&error))?;
+                let value = expression.eval(scope.0.clone()).map_err(|error| TemplateError::from_jinja(&error))?;
                 if value.is_undefined() {
                     return Ok(None);
                 }
@@ -186,9 +180,7 @@ impl Scope {
 
 impl TemplateError {
     fn from_jinja(error: &minijinja::Error) -> Self {
-        let words = error
-            .detail()
-            .map_or_else(|| error.kind().to_string(), str::to_owned);
+        let words = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         match error.kind() {
             ErrorKind::UndefinedError => Self::Undefined(words),
             ErrorKind::OutOfFuel => Self::TooMuch,
@@ -242,8 +234,7 @@ fn fenced() -> Environment<'static> {
     environment.add_function("now", |format: Rest<String>| {
         let format = format.first().map_or("%Y-%m-%dT%H:%M:%SZ", String::as_str);
         let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-        jiff::fmt::strtime::format(format, &now)
-            .map_err(|_| failure("`now` was given a format it does not know"))
+        jiff::fmt::strtime::format(format, &now).map_err(|_| failure("`now` was given a format it does not know"))
     });
     environment.add_function("uuid", || uuid::Uuid::new_v4().to_string());
     environment

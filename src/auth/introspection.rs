@@ -98,27 +98,13 @@ impl Introspection {
             return Err(faults);
         }
         let client = Client::new(&ClientSettings::default()).map_err(|error| vec![SettingsError::Net(error)])?;
-        let IntrospectionSettings {
-            endpoint,
-            issuer,
-            client_id,
-            client_secret,
-            audience,
-            client_ids,
-        } = settings;
+        let IntrospectionSettings { endpoint, issuer, client_id, client_secret, audience, client_ids } = settings;
         let headers = HeaderMap::from_iter([
             (ACCEPT, HeaderValue::from_static("application/json")),
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/x-www-form-urlencoded"),
-            ),
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
             (AUTHORIZATION, basic(&client_id, &client_secret)),
         ]);
-        let terms = Terms {
-            issuer,
-            audience,
-            client_ids: client_ids.map(|ids| ids.into_iter().collect()),
-        };
+        let terms = Terms { issuer, audience, client_ids: client_ids.map(|ids| ids.into_iter().collect()) };
         Ok(Self {
             oracle: Arc::new(Oracle {
                 client,
@@ -145,10 +131,7 @@ impl Authenticator for Introspection {
 
 impl fmt::Debug for Introspection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Introspection")
-            .field("terms", &self.oracle.terms)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Introspection").field("terms", &self.oracle.terms).finish_non_exhaustive()
     }
 }
 
@@ -156,11 +139,7 @@ impl fmt::Debug for Introspection {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(3),
-            max_bytes: 64 * 1024,
-            at_once: 64,
-        }
+        Self { deadline: Duration::from_secs(3), max_bytes: 64 * 1024, at_once: 64 }
     }
 }
 
@@ -183,16 +162,14 @@ impl Oracle {
 
     async fn exchange(&self, token: &SecretString) -> Result<Answer, Trouble> {
         let deadline = Instant::now() + self.bounds.deadline;
-        let _turn = timeout_at(deadline, self.turns.acquire())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(Trouble::Timeout)?;
+        let _turn =
+            timeout_at(deadline, self.turns.acquire()).await.ok().and_then(Result::ok).ok_or(Trouble::Timeout)?;
         let left = deadline.saturating_duration_since(Instant::now());
-        Ok(self
-            .client
-            .send(self.question(token), left, self.bounds.max_bytes)
-            .await?)
+        if left.is_zero() {
+            // The turn came when the caller had given up. The provider has enough to do.
+            return Err(Trouble::Timeout);
+        }
+        Ok(self.client.send(self.question(token), left, self.bounds.max_bytes).await?)
     }
 
     fn question(&self, token: &SecretString) -> Request {
@@ -234,9 +211,7 @@ fn report(reason: Trouble) {
 
 /// A clock that stands before 1970 lets no token be in time.
 fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(f64::INFINITY, |elapsed| elapsed.as_secs_f64())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::INFINITY, |elapsed| elapsed.as_secs_f64())
 }
 
 // === impl Trouble ===
@@ -269,11 +244,7 @@ impl Flights {
         }
         board.departures = board.departures.wrapping_add(1);
         let number = board.departures;
-        let landing = Landing {
-            flights: Arc::clone(self),
-            key,
-            number,
-        };
+        let landing = Landing { flights: Arc::clone(self), key, number };
         let (oracle, token) = (Arc::clone(oracle), token.clone());
         let flight: Flight = Box::pin(async move {
             // Dropped before anybody sees the result, so whoever comes later asks anew.
@@ -296,11 +267,7 @@ impl Drop for Landing {
     fn drop(&mut self) {
         let mut board = self.flights.board();
         // By now another flight may have started for the same token. It stays.
-        if board
-            .flights
-            .get(&self.key)
-            .is_some_and(|(number, _)| *number == self.number)
-        {
+        if board.flights.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
             board.flights.remove(&self.key);
         }
     }
@@ -323,14 +290,7 @@ fn basic(client_id: &str, client_secret: &SecretString) -> HeaderValue {
 }
 
 fn faults(settings: &IntrospectionSettings) -> Vec<SettingsError> {
-    let IntrospectionSettings {
-        endpoint: url,
-        issuer,
-        client_id,
-        client_secret,
-        audience,
-        client_ids,
-    } = settings;
+    let IntrospectionSettings { endpoint: url, issuer, client_id, client_secret, audience, client_ids } = settings;
     let mut faults = Vec::new();
     faults.extend(endpoint(url.as_str()).err());
     let said = [
@@ -339,11 +299,7 @@ fn faults(settings: &IntrospectionSettings) -> Vec<SettingsError> {
         ("client_secret", Some(client_secret.expose_secret())),
         ("audience", Some(audience)),
     ];
-    faults.extend(
-        said.into_iter()
-            .filter(|(_, text)| *text == Some(""))
-            .map(|(name, _)| SettingsError::Empty(name)),
-    );
+    faults.extend(said.into_iter().filter(|(_, text)| *text == Some("")).map(|(name, _)| SettingsError::Empty(name)));
     if client_ids.as_ref().is_some_and(Vec::is_empty) {
         faults.push(SettingsError::NoClients);
     }

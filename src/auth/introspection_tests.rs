@@ -19,9 +19,7 @@ const ISSUER: &str = "https://a.okta.com/oauth2/default";
 
 fn settings(address: &str) -> IntrospectionSettings {
     IntrospectionSettings {
-        endpoint: format!("http://{address}/oauth2/default/v1/introspect")
-            .parse()
-            .unwrap(),
+        endpoint: format!("http://{address}/oauth2/default/v1/introspect").parse().unwrap(),
         issuer: Some(ISSUER.to_owned()),
         client_id: "0oa1".to_owned(),
         client_secret: "s3cret".to_owned().into(),
@@ -31,10 +29,7 @@ fn settings(address: &str) -> IntrospectionSettings {
 }
 
 fn asking(server: &Forged, deadline: Duration) -> Introspection {
-    let bounds = Bounds {
-        deadline,
-        ..Bounds::default()
-    };
+    let bounds = Bounds { deadline, ..Bounds::default() };
     Introspection::within(settings(&server.address), bounds).unwrap()
 }
 
@@ -153,10 +148,7 @@ async fn every_other_token_is_refused() {
         (good_but(&json!({"iss": "absent"})), WrongIssuer),
         (good_but(&json!({"iss": format!("{ISSUER}/")})), WrongIssuer),
         (good_but(&json!({"iss": "https://a.okta.com"})), WrongIssuer),
-        (
-            good_but(&json!({"iss": "HTTPS://a.okta.com/oauth2/default"})),
-            WrongIssuer,
-        ),
+        (good_but(&json!({"iss": "HTTPS://a.okta.com/oauth2/default"})), WrongIssuer),
         (good_but(&json!({"iss": [ISSUER]})), WrongIssuer),
         (good_but(&json!({"aud": "absent"})), WrongAudience),
         (good_but(&json!({"aud": "api://other"})), WrongAudience),
@@ -172,14 +164,8 @@ async fn every_other_token_is_refused() {
         (good_but(&json!({"exp": 9_999_999_999_999_u64})), Malformed),
         (good_but(&json!({"nbf": in_seconds(120.0)})), NotYetValid),
         (good_but(&json!({"nbf": "0"})), Malformed),
-        (
-            good_but(&json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})),
-            SenderConstrained,
-        ),
-        (
-            good_but(&json!({"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}})),
-            SenderConstrained,
-        ),
+        (good_but(&json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})), SenderConstrained),
+        (good_but(&json!({"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}})), SenderConstrained),
         (good_but(&json!({"cnf": {"kid": "k"}})), SenderConstrained),
         (good_but(&json!({"cnf": "?"})), SenderConstrained),
         (good_but(&json!({"token_type": "DPoP"})), SenderConstrained),
@@ -199,19 +185,10 @@ async fn every_other_token_is_refused() {
         (good_but(&json!({"typ": "Refresh"})), NotAccessToken),
         (good_but(&json!({"typ": "Offline"})), NotAccessToken),
         (good_but(&json!({"token_use": "id"})), NotAccessToken),
-        (
-            good_but(&json!({"token_use": "refresh_token", "typ": "Bearer"})),
-            NotAccessToken,
-        ),
-        (
-            good_but(&json!({"token_use": "urn:ietf:params:oauth:token-type:id_token"})),
-            NotAccessToken,
-        ),
+        (good_but(&json!({"token_use": "refresh_token", "typ": "Bearer"})), NotAccessToken),
+        (good_but(&json!({"token_use": "urn:ietf:params:oauth:token-type:id_token"})), NotAccessToken),
         // An ID token where somebody configured the client id as the audience.
-        (
-            good_but(&json!({"client_id": "api://enterprise", "auth_time": 1})),
-            NotAccessToken,
-        ),
+        (good_but(&json!({"client_id": "api://enterprise", "auth_time": 1})), NotAccessToken),
         (good_but(&json!({"client_id": "stranger"})), WrongClient),
         (good_but(&json!({"client_id": "absent"})), WrongClient),
         (good_but(&json!({"client_id": ["client"]})), WrongClient),
@@ -237,27 +214,12 @@ async fn whatever_troubles_the_provider_nobody_gets_in_and_nobody_is_sent_to_sig
     let twice_within = good.replacen('{', "{\"cnf\":{\"jkt\":null,\"jkt\":1},", 1);
     let rows = [
         ("silence", Reply::Hang(Vec::new()), SHORT, Trouble::Timeout),
-        (
-            "half an answer, then silence",
-            Reply::Hang(cut.clone()),
-            SHORT,
-            Trouble::Timeout,
-        ),
+        ("half an answer, then silence", Reply::Hang(cut.clone()), SHORT, Trouble::Timeout),
         ("a slow drip", Reply::Drip(Vec::new()), AMPLE, Trouble::Broken),
-        (
-            "a slow drip of a body",
-            Reply::Drip(cut.clone()),
-            SHORT,
-            Trouble::Timeout,
-        ),
+        ("a slow drip of a body", Reply::Drip(cut.clone()), SHORT, Trouble::Timeout),
         ("50 MB", Reply::Flood(chunked), AMPLE, Trouble::TooLarge),
         ("50 MB announced", Reply::Hang(fifty_mb), AMPLE, Trouble::TooLarge),
-        (
-            "65 KB of spaces",
-            with_body(&format!("{good}{}", " ".repeat(65_536))),
-            AMPLE,
-            Trouble::TooLarge,
-        ),
+        ("65 KB of spaces", with_body(&format!("{good}{}", " ".repeat(65_536))), AMPLE, Trouble::TooLarge),
         ("204", Reply::Bytes(no_content), AMPLE, Trouble::Status(204)),
         ("201", as_json(201), AMPLE, Trouble::Status(201)),
         ("302", Reply::Bytes(moved), AMPLE, Trouble::Status(302)),
@@ -267,21 +229,11 @@ async fn whatever_troubles_the_provider_nobody_gets_in_and_nobody_is_sent_to_sig
         ("429", as_json(429), AMPLE, Trouble::RateLimited),
         ("500", as_json(500), AMPLE, Trouble::Status(500)),
         ("503", as_json(503), AMPLE, Trouble::Status(503)),
-        (
-            "HTML",
-            Reply::http(200, "text/html", "<!doctype html><p>Sign in"),
-            AMPLE,
-            Trouble::NotJson,
-        ),
+        ("HTML", Reply::http(200, "text/html", "<!doctype html><p>Sign in"), AMPLE, Trouble::NotJson),
         ("nothing", with_body(""), AMPLE, Trouble::NotJson),
         ("a list", with_body("[{\"active\":true}]"), AMPLE, Trouble::NotJson),
         ("true", with_body("true"), AMPLE, Trouble::NotJson),
-        (
-            "two objects",
-            with_body(&format!("{good}{good}")),
-            AMPLE,
-            Trouble::NotJson,
-        ),
+        ("two objects", with_body(&format!("{good}{good}")), AMPLE, Trouble::NotJson),
         ("a name twice", with_body(&twice), AMPLE, Trouble::NotJson),
         ("a name twice within", with_body(&twice_within), AMPLE, Trouble::NotJson),
         (
@@ -323,10 +275,7 @@ async fn a_wrong_secret_of_ours_is_an_alarm_and_no_log_line_holds_a_secret() {
         asking.authenticate(&token("canary-token")).await.unwrap_err();
         drop(recording);
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        let ours = text
-            .lines()
-            .filter(|line| line.contains("tollbridge::auth"))
-            .collect::<Vec<_>>();
+        let ours = text.lines().filter(|line| line.contains("tollbridge::auth")).collect::<Vec<_>>();
         assert_eq!(ours.len(), 1, "{text}");
         assert!(ours[0].starts_with(level), "{text}");
         for secret in ["canary", "s3cret", &STANDARD.encode("0oa1:s3cret")] {
@@ -342,10 +291,7 @@ async fn a_provider_that_is_not_there_is_unreachable() {
     drop(listener);
     let asking = Introspection::new(settings(&address)).unwrap();
     let reason = Trouble::Unreachable;
-    assert_eq!(
-        asking.authenticate(&token("t")).await.unwrap_err(),
-        AuthError::Unavailable { reason }
-    );
+    assert_eq!(asking.authenticate(&token("t")).await.unwrap_err(), AuthError::Unavailable { reason });
 }
 
 #[tokio::test]
@@ -353,11 +299,7 @@ async fn the_provider_must_speak_tls_when_the_url_says_so() {
     let server = Forged::greeting(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let mut settings = settings(&server.address);
     settings.endpoint.set_scheme("https").unwrap();
-    let error = Introspection::new(settings)
-        .unwrap()
-        .authenticate(&token("t"))
-        .await
-        .unwrap_err();
+    let error = Introspection::new(settings).unwrap().authenticate(&token("t")).await.unwrap_err();
     assert_eq!(error, AuthError::Unavailable { reason: Trouble::Tls });
 }
 
@@ -370,10 +312,7 @@ async fn the_question_is_the_one_of_the_rfcs() {
     let asking = Introspection::new(settings).unwrap();
     asking.authenticate(&token("a+/=.-_~z")).await.unwrap();
     let Seen { head, body } = server.seen().remove(0);
-    assert!(
-        head.starts_with("POST /oauth2/default/v1/introspect HTTP/1.1\r\n"),
-        "{head}"
-    );
+    assert!(head.starts_with("POST /oauth2/default/v1/introspect HTTP/1.1\r\n"), "{head}");
     assert_eq!(body, "token=a%2B%2F%3D.-_%7Ez&token_type_hint=access_token");
     let header = |name: &str| {
         let lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -431,11 +370,7 @@ async fn callers_with_different_tokens_do_not() {
     };
     let (verdicts, ()) = tokio::join!(all, open);
     for (verdict, token) in verdicts.into_iter().zip(&tokens) {
-        assert_eq!(
-            verdict.unwrap().subject(),
-            Some(token.expose_secret()),
-            "nobody is taken for another"
-        );
+        assert_eq!(verdict.unwrap().subject(), Some(token.expose_secret()), "nobody is taken for another");
     }
     assert_eq!(server.seen().len(), 20);
 }
@@ -450,11 +385,7 @@ async fn a_refusal_is_shared_and_forgotten_like_an_acceptance() {
         asking.authenticate(&token("t")).await.is_ok(),
         asking.authenticate(&token("t")).await.is_ok(),
     ];
-    assert_eq!(
-        verdicts,
-        [true, false, true],
-        "a revocation counts at once, and only once"
-    );
+    assert_eq!(verdicts, [true, false, true], "a revocation counts at once, and only once");
 }
 
 #[tokio::test]
@@ -500,11 +431,7 @@ async fn a_landing_leaves_a_later_flight_alone() {
     let server = Forged::saying(Reply::json(&good())).await;
     let asking = asking(&server, AMPLE);
     let flight = asking.flights.join(&token("t"), &asking.oracle);
-    drop(Landing {
-        flights: Arc::clone(&asking.flights),
-        key: key(&token("t")),
-        number: 0,
-    });
+    drop(Landing { flights: Arc::clone(&asking.flights), key: key(&token("t")), number: 0 });
     assert_eq!(asking.flights.board().flights.len(), 1);
     drop(flight);
     assert!(asking.flights.board().flights.is_empty());
@@ -512,20 +439,25 @@ async fn a_landing_leaves_a_later_flight_alone() {
 
 #[tokio::test]
 async fn the_wait_for_a_turn_counts() {
-    let server = Forged::saying(Reply::Hang(Vec::new())).await;
-    let bounds = Bounds {
-        deadline: SHORT,
-        at_once: 2,
-        ..Bounds::default()
-    };
-    let asking = Introspection::within(settings(&server.address), bounds).unwrap();
-    let tokens = ["a", "b", "c", "d", "e"].map(token);
-    let verdicts = join_all(tokens.iter().map(|token| asking.authenticate(token))).await;
+    let server = Forged::saying(Reply::json(&good())).await;
+    let asking = asking(&server, SHORT);
+    let turns = asking.oracle.turns.acquire_many(64).await.unwrap();
     let reason = Trouble::Timeout;
-    for verdict in verdicts {
-        assert_eq!(verdict.unwrap_err(), AuthError::Unavailable { reason });
-    }
-    assert!(server.seen().len() <= 2, "no more than two at once");
+    let error = asking.authenticate(&token("t")).await.unwrap_err();
+    assert_eq!(error, AuthError::Unavailable { reason });
+    assert!(server.seen().is_empty());
+    assert!(asking.flights.board().flights.is_empty());
+    drop(turns);
+    assert_eq!(asking.oracle.turns.available_permits(), 64);
+}
+
+#[tokio::test]
+async fn a_turn_that_comes_too_late_is_not_taken() {
+    let server = Forged::saying(Reply::json(&good())).await;
+    let asking = asking(&server, Duration::ZERO);
+    let reason = Trouble::Timeout;
+    let error = asking.authenticate(&token("t")).await.unwrap_err();
+    assert_eq!(error, AuthError::Unavailable { reason });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -81,9 +81,7 @@ fn requestable(scopes: &[String]) -> impl Iterator<Item = &str> {
     scopes.iter().map(String::as_str).filter(|scope| {
         *scope != "offline_access"
             && !scope.is_empty()
-            && scope
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
     })
 }
 

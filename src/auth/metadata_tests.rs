@@ -34,10 +34,7 @@ fn the_document_names_what_there_is() {
 
 #[test]
 fn a_challenge_without_a_token_says_nothing_of_errors() {
-    assert_eq!(
-        text(&challenge(None, URL, &[])),
-        format!("Bearer resource_metadata=\"{URL}\"")
-    );
+    assert_eq!(text(&challenge(None, URL, &[])), format!("Bearer resource_metadata=\"{URL}\""));
 }
 
 #[test]
@@ -56,23 +53,7 @@ fn a_challenge_tells_the_error_and_the_scopes() {
 #[test]
 fn nothing_breaks_out_of_a_quoted_string() {
     let hostile = challenge(None, "https://a/\"\\\r\nSet-Cookie: x\u{7f}é", &[]);
-    assert_eq!(
-        text(&hostile),
-        "Bearer resource_metadata=\"https://a/\\\"\\\\%0D%0ASet-Cookie: x%7F%C3%A9\""
-    );
-    let scopes = owned(&[
-        "good",
-        "a\"b",
-        "a\\b",
-        "a b",
-        "",
-        "a\nb",
-        "é",
-        "offline_access",
-        "api://x/.default",
-    ]);
-    assert_eq!(
-        text(&challenge(None, "u", &scopes)),
-        "Bearer scope=\"good api://x/.default\", resource_metadata=\"u\""
-    );
+    assert_eq!(text(&hostile), "Bearer resource_metadata=\"https://a/\\\"\\\\%0D%0ASet-Cookie: x%7F%C3%A9\"");
+    let scopes = owned(&["good", "a\"b", "a\\b", "a b", "", "a\nb", "é", "offline_access", "api://x/.default"]);
+    assert_eq!(text(&challenge(None, "u", &scopes)), "Bearer scope=\"good api://x/.default\", resource_metadata=\"u\"");
 }

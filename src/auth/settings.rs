@@ -175,10 +175,7 @@ fn without_admin(url: &Url) -> Option<String> {
 }
 
 fn is_server_id(id: &str) -> bool {
-    !id.is_empty()
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 fn parse(written: &str, key: UrlKey) -> Result<Url, SettingsError> {

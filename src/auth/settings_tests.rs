@@ -12,18 +12,8 @@ fn okta_has_two_kinds_of_authorization_server() {
         ("https://your-org.okta.com", None, "", "/oauth2"),
         ("https://your-org.okta.com/", None, "", "/oauth2"),
         ("https://Your-Org.okta.com:443", None, "", "/oauth2"),
-        (
-            "https://your-org.okta.com",
-            Some("default"),
-            "/oauth2/default",
-            "/oauth2/default",
-        ),
-        (
-            "https://your-org.okta.com/",
-            Some("aus9O8w_-1"),
-            "/oauth2/aus9O8w_-1",
-            "/oauth2/aus9O8w_-1",
-        ),
+        ("https://your-org.okta.com", Some("default"), "/oauth2/default", "/oauth2/default"),
+        ("https://your-org.okta.com/", Some("aus9O8w_-1"), "/oauth2/aus9O8w_-1", "/oauth2/aus9O8w_-1"),
     ];
     for (domain, server, issuer, endpoint) in rows {
         let org = "https://your-org.okta.com";
@@ -59,40 +49,24 @@ fn a_domain_that_cannot_be_right_is_told_apart() {
         ("https://a.okta.com?x", NotOnlyDomain { domain: org() }),
         ("https://a.okta.com/#x", NotOnlyDomain { domain: org() }),
         ("https://a-admin.okta.com", AdminDomain { domain: org() }),
-        (
-            "https://a-admin.okta.com/admin/dashboard",
-            AdminDomain { domain: org() },
-        ),
-        (
-            "https://a-admin.oktapreview.com",
-            AdminDomain {
-                domain: "https://a.oktapreview.com".to_owned(),
-            },
-        ),
+        ("https://a-admin.okta.com/admin/dashboard", AdminDomain { domain: org() }),
+        ("https://a-admin.oktapreview.com", AdminDomain { domain: "https://a.oktapreview.com".to_owned() }),
     ];
     for (domain, expected) in rows {
         let error = okta(domain, None).unwrap_err();
         assert_eq!(error, expected, "{domain}");
         assert_eq!(error.key(), Some("domain"));
     }
-    assert!(
-        AdminDomain { domain: org() }
-            .to_string()
-            .contains("drop `-admin` and write `https://a.okta.com`")
-    );
+    assert!(AdminDomain { domain: org() }.to_string().contains("drop `-admin` and write `https://a.okta.com`"));
     // A company's own domain may end like this.
     assert!(okta("https://sso-admin.example.com", None).is_ok());
 }
 
 #[test]
 fn http_is_for_loopback_only() {
-    for good in [
-        "http://127.0.0.1",
-        "http://127.9.9.9:1",
-        "http://[::1]:80",
-        "http://localhost:3000",
-        "https://10.0.0.1",
-    ] {
+    for good in
+        ["http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:80", "http://localhost:3000", "https://10.0.0.1"]
+    {
         assert!(okta(good, None).is_ok(), "{good}");
     }
     for bad in ["http://128.0.0.1", "http://[::2]", "http://0.0.0.0", "http://[::]"] {
@@ -102,16 +76,7 @@ fn http_is_for_loopback_only() {
 
 #[test]
 fn an_authorization_server_is_named_by_its_bare_id() {
-    for id in [
-        "",
-        "/",
-        "default/",
-        "../x",
-        "oauth2/default",
-        "https://a.okta.com/oauth2/default",
-        "a b",
-        "a%2e",
-    ] {
+    for id in ["", "/", "default/", "../x", "oauth2/default", "https://a.okta.com/oauth2/default", "a b", "a%2e"] {
         let error = okta("https://a.okta.com", Some(id)).unwrap_err();
         assert_eq!(error, SettingsError::NotServerId, "{id}");
         assert_eq!(error.key(), Some("authorization_server"));
@@ -144,13 +109,8 @@ fn settings_are_judged_together() {
         audience: String::new(),
         client_ids,
     };
-    let faults = build(AuthSettings::Introspection(settings(Some(Vec::new()))))
-        .err()
-        .unwrap();
+    let faults = build(AuthSettings::Introspection(settings(Some(Vec::new())))).err().unwrap();
     let keys = faults.iter().map(SettingsError::key).collect::<Vec<_>>();
-    assert_eq!(
-        keys,
-        ["url", "issuer", "client_id", "client_secret", "audience", "client_ids"].map(Some)
-    );
+    assert_eq!(keys, ["url", "issuer", "client_id", "client_secret", "audience", "client_ids"].map(Some));
     assert!(format!("{:?}", settings(None)).contains("REDACTED"));
 }

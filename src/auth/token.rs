@@ -42,18 +42,14 @@ pub fn bearer(headers: &HeaderMap) -> Result<SecretString, AuthError> {
 /// [`Rejection::Malformed`] or [`Rejection::TooLong`].
 pub fn presented(token: &str) -> Result<SecretString, AuthError> {
     if !is_b64token(token) {
-        return Err(AuthError::Rejected {
-            reason: Rejection::Malformed,
-        });
+        return Err(AuthError::Rejected { reason: Rejection::Malformed });
     }
     fit(token)
 }
 
 fn fit(token: &str) -> Result<SecretString, AuthError> {
     if token.len() > MAX_BYTES {
-        return Err(AuthError::Rejected {
-            reason: Rejection::TooLong,
-        });
+        return Err(AuthError::Rejected { reason: Rejection::TooLong });
     }
     Ok(token.to_owned().into())
 }
@@ -61,8 +57,5 @@ fn fit(token: &str) -> Result<SecretString, AuthError> {
 /// RFC 6750: one or more of these characters, then any number of `=`.
 fn is_b64token(token: &str) -> bool {
     let body = token.trim_end_matches('=');
-    !body.is_empty()
-        && body
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+    !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }

@@ -63,9 +63,7 @@ fn anything_else_is_no_bearer_token() {
 
 #[test]
 fn a_token_is_not_longer_than_16_kib() {
-    let too_long = AuthError::Rejected {
-        reason: Rejection::TooLong,
-    };
+    let too_long = AuthError::Rejected { reason: Rejection::TooLong };
     let token = "a".repeat(16 * 1024);
     assert_eq!(found(&[format!("Bearer {token}").as_bytes()]), Ok(token.clone()));
     assert_eq!(found(&[format!("Bearer {token}a").as_bytes()]), Err(too_long));
@@ -77,9 +75,7 @@ fn a_token_is_not_longer_than_16_kib() {
 fn a_token_over_stdio_has_the_same_characters() {
     assert_eq!(presented("abc").unwrap().expose_secret(), "abc");
     for bad in ["", "Bearer abc", "abc\n", "a b", "é"] {
-        let malformed = AuthError::Rejected {
-            reason: Rejection::Malformed,
-        };
+        let malformed = AuthError::Rejected { reason: Rejection::Malformed };
         assert_eq!(presented(bad).unwrap_err(), malformed, "{bad:?}");
     }
 }

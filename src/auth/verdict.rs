@@ -61,11 +61,7 @@ impl Terms {
     }
 
     fn audience_is_right(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
-        if audiences(claims).any(|audience| audience == self.audience) {
-            Ok(())
-        } else {
-            Err(Rejection::WrongAudience)
-        }
+        if audiences(claims).any(|audience| audience == self.audience) { Ok(()) } else { Err(Rejection::WrongAudience) }
     }
 
     fn client_is_right(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
@@ -104,10 +100,7 @@ fn is_access_token(claims: &Map<String, Value>) -> Result<(), Rejection> {
         return Err(Rejection::NotAccessToken);
     }
     // OpenID Connect writes these hashes into ID tokens only.
-    if ["at_hash", "c_hash", "s_hash"]
-        .iter()
-        .any(|name| given(claims, name).is_some())
-    {
+    if ["at_hash", "c_hash", "s_hash"].iter().any(|name| given(claims, name).is_some()) {
         return Err(Rejection::NotAccessToken);
     }
     // Keycloak before 25 repeats `nonce` in access tokens, but says `typ: Bearer` there.
@@ -153,11 +146,7 @@ fn seconds(value: &Value) -> Option<f64> {
 fn audiences(claims: &Map<String, Value>) -> impl Iterator<Item = &str> {
     let aud = claims.get("aud");
     let one = aud.and_then(Value::as_str);
-    let many = aud
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
+    let many = aud.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     one.into_iter().chain(many)
 }
 

@@ -61,20 +61,12 @@ fn times_are_exact_at_their_edges() {
     }
     let mut answer = judged(&terms(), &json!({})).unwrap();
     answer.insert("active".to_owned(), json!(true));
-    assert_eq!(
-        terms().judge(answer, f64::INFINITY),
-        Err(Expired),
-        "a clock before 1970"
-    );
+    assert_eq!(terms().judge(answer, f64::INFINITY), Err(Expired), "a clock before 1970");
 }
 
 #[test]
 fn what_is_not_configured_is_not_asked() {
-    let open = Terms {
-        issuer: None,
-        client_ids: None,
-        ..terms()
-    };
+    let open = Terms { issuer: None, client_ids: None, ..terms() };
     for changes in [
         json!({"iss": "absent"}),
         json!({"iss": "https://elsewhere"}),

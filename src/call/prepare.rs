@@ -33,29 +33,22 @@ pub fn prepare(
     arguments: &Arguments,
     who: &Principal,
 ) -> Result<Request, CallError> {
-    let bridge = catalog
-        .bridge(tool.bridge)
-        .ok_or_else(|| CallError::internal(&tool.name, "the tool's bridge is missing"))?;
+    let bridge =
+        catalog.bridge(tool.bridge).ok_or_else(|| CallError::internal(&tool.name, "the tool's bridge is missing"))?;
     for claim in &operation.template_claims {
         required_claim(bridge, claim, who)?;
     }
-    let scope = if operation.has_templates {
-        Scope::new(&values(bridge, arguments, who))
-    } else {
-        Scope::new(&Map::new())
-    };
-    let render = |data: &Data| {
-        data.render(&catalog.templates, &scope)
-            .map_err(|error| template_failure(&tool.name, &error))
-    };
+    let scope =
+        if operation.has_templates { Scope::new(&values(bridge, arguments, who)) } else { Scope::new(&Map::new()) };
+    let render =
+        |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure(&tool.name, &error));
 
     let mut bound = Vec::with_capacity(operation.bindings.len());
     for binding in &operation.bindings {
         let (value, origin) = match &binding.source {
-            Source::Argument => (
-                arguments.get(&binding.name).cloned().map(Rendered::Value),
-                Origin::Argument(binding.name.clone()),
-            ),
+            Source::Argument => {
+                (arguments.get(&binding.name).cloned().map(Rendered::Value), Origin::Argument(binding.name.clone()))
+            }
             Source::Claim(claim) => {
                 let value = if binding.required {
                     Some(required_claim(bridge, claim, who)?)
@@ -90,23 +83,22 @@ pub fn prepare(
     request.body = match &operation.body {
         BodyTemplate::Members if members.is_empty() => RequestBody::None,
         BodyTemplate::Members => RequestBody::Members(members),
-        BodyTemplate::Json(data) => {
-            RequestBody::Json(render(data)?.unwrap_or(Rendered::Value(Value::Null)))
-        }
+        BodyTemplate::Json(data) => RequestBody::Json(render(data)?.unwrap_or(Rendered::Value(Value::Null))),
         BodyTemplate::Text(data) => match render(data)? {
             None => RequestBody::None,
-            Some(value) => RequestBody::Text(one_text(&value).map_err(|what| {
-                CallError::Argument(vec![format!("the text of the body would be {what}")])
-            })?),
+            Some(value) => RequestBody::Text(
+                one_text(&value)
+                    .map_err(|what| CallError::Argument(vec![format!("the text of the body would be {what}")]))?,
+            ),
         },
         BodyTemplate::Form(fields) => {
             let mut pairs = Vec::new();
             for (name, data) in fields {
                 let origin = if data.is_constant() { Origin::Constant } else { Origin::Computed };
                 if let Some(value) = render(data)? {
-                    for value in texts(&value).map_err(|what| {
-                        CallError::Argument(vec![format!("form field `{name}` would be {what}")])
-                    })? {
+                    for value in texts(&value)
+                        .map_err(|what| CallError::Argument(vec![format!("form field `{name}` would be {what}")]))?
+                    {
                         pairs.push(Pair { name: name.clone(), value, origin: origin.clone() });
                     }
                 }
@@ -120,11 +112,8 @@ pub fn prepare(
 /// What templates see: `args`, `claims` and `server`.
 #[must_use]
 pub fn values(bridge: &Bridge, arguments: &Arguments, who: &Principal) -> Map<String, Value> {
-    let claims: Map<String, Value> = bridge
-        .claims
-        .keys()
-        .filter_map(|name| Some((name.clone(), claim_value(bridge, name, who)?.clone())))
-        .collect();
+    let claims: Map<String, Value> =
+        bridge.claims.keys().filter_map(|name| Some((name.clone(), claim_value(bridge, name, who)?.clone()))).collect();
     let server = Map::from_iter([
         ("name".to_owned(), "tollbridge".into()),
         ("version".to_owned(), env!("CARGO_PKG_VERSION").into()),
@@ -138,11 +127,7 @@ pub fn values(bridge: &Bridge, arguments: &Arguments, who: &Principal) -> Map<St
 
 /// The value of a claim by its name under `claims:`; the first that the token carries wins.
 fn claim_value<'p>(bridge: &Bridge, name: &str, who: &'p Principal) -> Option<&'p Value> {
-    bridge
-        .claims
-        .get(name)?
-        .iter()
-        .find_map(|path| who.claims().get(path))
+    bridge.claims.get(name)?.iter().find_map(|path| who.claims().get(path))
 }
 
 /// Refuses a call whose caller lacks a claim: nothing is sent on behalf of nobody.
@@ -151,13 +136,8 @@ fn claim_value<'p>(bridge: &Bridge, name: &str, who: &'p Principal) -> Option<&'
 /// Returns [`CallError::Denied`] in the guide's words.
 pub fn required_claim<'p>(bridge: &Bridge, name: &str, who: &'p Principal) -> Result<&'p Value, CallError> {
     claim_value(bridge, name, who).ok_or_else(|| {
-        let tried: Vec<String> = bridge
-            .claims
-            .get(name)
-            .into_iter()
-            .flatten()
-            .map(|path| format!("`{}`", path.as_str()))
-            .collect();
+        let tried: Vec<String> =
+            bridge.claims.get(name).into_iter().flatten().map(|path| format!("`{}`", path.as_str())).collect();
         CallError::Denied(format!("{NO_IDENTIFIER}: it has no claim {}", tried.join(" or ")))
     })
 }
@@ -183,13 +163,10 @@ fn path(operation: &Operation, bound: &[Bound<'_>]) -> Result<Vec<PathPart>, Cal
             .unwrap_or_default()
     };
     let parts = operation.path.expand(value).map_err(|(name, error)| {
-        texts
-            .iter()
-            .find(|(bound, _)| bound.binding.name == name)
-            .map_or_else(
-                || CallError::Argument(vec![format!("argument `{name}`: {error}")]),
-                |(bound, _)| bound.refuse(&error.to_string()),
-            )
+        texts.iter().find(|(bound, _)| bound.binding.name == name).map_or_else(
+            || CallError::Argument(vec![format!("argument `{name}`: {error}")]),
+            |(bound, _)| bound.refuse(&error.to_string()),
+        )
     })?;
     Ok(parts
         .into_iter()
@@ -244,7 +221,9 @@ impl Bound<'_> {
     fn refuse(&self, what: &str) -> CallError {
         match &self.origin {
             Origin::Claim(claim) => CallError::Denied(format!("claim `{claim}` can't be used here: it is {what}")),
-            Origin::Argument(name) => CallError::Argument(vec![format!("argument `{name}` can't be used: it is {what}")]),
+            Origin::Argument(name) => {
+                CallError::Argument(vec![format!("argument `{name}` can't be used: it is {what}")])
+            }
             Origin::Endpoint | Origin::Constant | Origin::Computed => {
                 CallError::Argument(vec![format!("parameter `{}` can't be sent: it is {what}", self.binding.name)])
             }

@@ -163,11 +163,9 @@ impl Rendered {
             Self::Value(value) => value.clone(),
             Self::Text(text) => Value::String(text_of(text)),
             Self::List(items) => items.iter().map(|item| item.to_value(text_of)).collect(),
-            Self::Map(members) => members
-                .iter()
-                .map(|(key, value)| (key.clone(), value.to_value(text_of)))
-                .collect::<Map<_, _>>()
-                .into(),
+            Self::Map(members) => {
+                members.iter().map(|(key, value)| (key.clone(), value.to_value(text_of))).collect::<Map<_, _>>().into()
+            }
         }
     }
 }

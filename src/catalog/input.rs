@@ -79,11 +79,8 @@ impl Input {
     /// Returns what is wrong with each argument; an argument that the tool does not declare is refused, not ignored.
     pub fn accept(&self, arguments: Map<String, Value>) -> Result<Arguments, Vec<ArgumentError>> {
         let arguments = Value::Object(arguments);
-        let errors: Vec<ArgumentError> = self
-            .validator
-            .iter_errors(&arguments)
-            .flat_map(|error| self.explain(&error))
-            .collect();
+        let errors: Vec<ArgumentError> =
+            self.validator.iter_errors(&arguments).flat_map(|error| self.explain(&error)).collect();
         match arguments {
             Value::Object(mut arguments) if errors.is_empty() => {
                 for (name, value) in &self.defaults {
@@ -285,7 +282,8 @@ mod tests {
 
     #[test]
     fn references_move_with_their_schema_and_never_leave_it() {
-        let mut schema = json!({"$defs": {"a": {"type": "string"}}, "items": {"$ref": "#/$defs/a"}, "const": {"$ref": "x"}});
+        let mut schema =
+            json!({"$defs": {"a": {"type": "string"}}, "items": {"$ref": "#/$defs/a"}, "const": {"$ref": "x"}});
         root_references(&mut schema, "a/b").unwrap();
         assert_eq!(schema["items"]["$ref"], "#/properties/a~1b/$defs/a");
         let mut remote = json!({"items": {"$ref": "https://example.com/x.json"}});

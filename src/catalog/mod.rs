@@ -269,9 +269,7 @@ impl Catalog {
         if let Some(resource) = self.resources.get(uri) {
             return Some((resource, Vec::new()));
         }
-        self.resource_templates
-            .iter()
-            .find_map(|resource| resource.uri.read(uri).map(|values| (resource, values)))
+        self.resource_templates.iter().find_map(|resource| resource.uri.read(uri).map(|values| (resource, values)))
     }
 }
 
@@ -288,10 +286,7 @@ impl Tool {
                 .is_some_and(|upstream| upstream.credential != Credential::None);
         let uses_claim = self.operation.as_ref().is_some_and(|operation| {
             !operation.template_claims.is_empty()
-                || operation
-                    .bindings
-                    .iter()
-                    .any(|binding| matches!(binding.source, Source::Claim(_)))
+                || operation.bindings.iter().any(|binding| matches!(binding.source, Source::Claim(_)))
         });
         signs_in || uses_claim || !self.shape_claims.is_empty()
     }

@@ -73,7 +73,8 @@ impl UriTemplate {
         }
         for piece in &pieces {
             if let UriPiece::Literal(text) = piece
-                && let Some(wrong) = text.chars().find(|c| c.is_whitespace() || c.is_control() || "<>\"\\^`|".contains(*c))
+                && let Some(wrong) =
+                    text.chars().find(|c| c.is_whitespace() || c.is_control() || "<>\"\\^`|".contains(*c))
             {
                 return Err(fault(&wrong.to_string(), "this character can't stand in a URI; percent-encode it"));
             }
@@ -148,14 +149,24 @@ mod tests {
 
     #[test]
     fn a_value_never_spans_segments() {
-        for uri in ["schema://employee/1/2", "schema://employee/", "schema://employee/1?x", "schema://employee/1#f", "schema://employee/%ff", "schema://employee/%0a", "schema://other/1"] {
+        for uri in [
+            "schema://employee/1/2",
+            "schema://employee/",
+            "schema://employee/1?x",
+            "schema://employee/1#f",
+            "schema://employee/%ff",
+            "schema://employee/%0a",
+            "schema://other/1",
+        ] {
             assert_eq!(read("schema://employee/{gpid}", uri), None, "{uri}");
         }
     }
 
     #[test]
     fn bad_uris_are_refused() {
-        for uri in ["nothing", "1a://x", "a://{", "a://}", "a://{x y}", "a://{+x}", "a://{x}{y}", "a://{x}/{x}", "a://b c"] {
+        for uri in
+            ["nothing", "1a://x", "a://{", "a://}", "a://{x y}", "a://{+x}", "a://{x}{y}", "a://{x}/{x}", "a://b c"]
+        {
             assert!(UriTemplate::parse(uri).is_err(), "{uri}");
         }
     }

@@ -27,7 +27,14 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// What to log to stderr: a level (error, warn, info, debug, trace) or directives such as `tollbridge=debug`
-    #[arg(long, global = true, env = "TOLLBRIDGE_LOG", value_name = "FILTER", default_value = "info", hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLBRIDGE_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        hide_default_value = true
+    )]
     log: String,
     /// How to log
     #[arg(long, global = true, env = "TOLLBRIDGE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -121,4 +128,3 @@ fn start_logging(cli: &Cli, printer: &mut Printer) -> Result<(), ExitStatus> {
     }
     Ok(())
 }
-

@@ -17,11 +17,11 @@ use super::yaml::MAX_BYTES;
 use crate::diag::{Code, Diagnostic, FileId, Report, SourceMap, Span, quoted};
 
 /// The most YAML files that one directory may have.
-pub const MAX_FILES: usize = 10_000;
+const MAX_FILES: usize = 10_000;
 /// The most bytes that the YAML files of one directory may have together.
-pub const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
+const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
 /// The most bytes that the file of a `${file:…}` may have.
-pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 /// Why a file can't be used, in words for the admin.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -57,7 +57,7 @@ pub struct Revision(String);
 ///
 /// Hidden files, left-overs of editors and `*.test.yaml` are passed over. A file that can't be used
 /// becomes a finding; the others are still read.
-pub fn read_dir_yaml(path: &Path, report: &mut Report, sources: &mut SourceMap) -> Vec<(FileId, String)> {
+pub(super) fn read_dir_yaml(path: &Path, report: &mut Report, sources: &mut SourceMap) -> Vec<(FileId, String)> {
     let names = match yaml_names(path, report) {
         Listing::File => return read_one(path, None, report, sources).into_iter().collect(),
         Listing::Names(names) => names,
@@ -95,7 +95,7 @@ pub fn read_dir_yaml(path: &Path, report: &mut Report, sources: &mut SourceMap) 
 ///
 /// # Errors
 /// Returns why it can't be used; nothing outside of the directory is ever opened.
-pub fn read_under(dir: &Path, relative: &str, cap: usize) -> Result<Vec<u8>, FileError> {
+pub(super) fn read_under(dir: &Path, relative: &str, cap: usize) -> Result<Vec<u8>, FileError> {
     let path = Path::new(relative);
     let harmless = |it: Component<'_>| matches!(it, Component::Normal(_) | Component::CurDir);
     if relative.is_empty() || relative.contains('\0') || !path.components().all(harmless) {
@@ -109,7 +109,7 @@ pub fn read_under(dir: &Path, relative: &str, cap: usize) -> Result<Vec<u8>, Fil
 ///
 /// # Errors
 /// Returns why it can't be used; the words never hold what the file holds.
-pub fn read_secret(base: &Path, path: &str) -> Result<String, FileError> {
+pub(super) fn read_secret(base: &Path, path: &str) -> Result<String, FileError> {
     if path.is_empty() || path.contains('\0') {
         return Err(FileError::InvalidPath);
     }
@@ -131,6 +131,7 @@ pub fn environment(name: &str) -> Option<String> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return None;
     }
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     std::env::var(name).ok()
 }
 

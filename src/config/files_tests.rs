@@ -1,6 +1,8 @@
 //! What is read from the disk, and above all what is not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::*;
 use crate::diag::{Findings, text};

@@ -79,10 +79,8 @@ pub fn split(text: &str) -> Result<Vec<Segment>, Malformed> {
             plain.push_str("${");
             rest = after;
         } else if rest.starts_with("${") {
-            let end = rest.find('}').ok_or_else(|| Malformed {
-                text: rest.to_owned(),
-                why: "the closing `}` is missing",
-            })?;
+            let end =
+                rest.find('}').ok_or_else(|| Malformed { text: rest.to_owned(), why: "the closing `}` is missing" })?;
             let (written, after) = rest.split_at(end + 1);
             if !plain.is_empty() {
                 segments.push(Segment::Text(std::mem::take(&mut plain)));
@@ -109,10 +107,7 @@ pub fn split(text: &str) -> Result<Vec<Segment>, Malformed> {
 /// Whether a `${…}` stands in the text.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
-    !matches!(
-        split(text).as_deref(),
-        Ok([] | [Segment::Text(_)])
-    )
+    !matches!(split(text).as_deref(), Ok([] | [Segment::Text(_)]))
 }
 
 fn closing(text: &str) -> Option<&'static str> {
@@ -126,10 +121,7 @@ fn closing(text: &str) -> Option<&'static str> {
 impl Variable {
     fn read(written: &str) -> Result<Self, Malformed> {
         let malformed = |why| Malformed { text: written.to_owned(), why };
-        let inner = written
-            .strip_prefix("${")
-            .and_then(|text| text.strip_suffix('}'))
-            .unwrap_or_default();
+        let inner = written.strip_prefix("${").and_then(|text| text.strip_suffix('}')).unwrap_or_default();
         if inner.contains("${") {
             return Err(malformed("a `${…}` can't stand inside another one"));
         }
@@ -152,15 +144,9 @@ impl Variable {
         };
         let first_fits = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !first_fits || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(malformed(
-                "a name is letters, digits and `_`, and does not begin with a digit",
-            ));
+            return Err(malformed("a name is letters, digits and `_`, and does not begin with a digit"));
         }
-        Ok(Self {
-            written: written.to_owned(),
-            source: Source::Environment(name.to_owned()),
-            otherwise,
-        })
+        Ok(Self { written: written.to_owned(), source: Source::Environment(name.to_owned()), otherwise })
     }
 
     /// The text with the default left out of sight, as people see it: `${NAME}`.
@@ -197,9 +183,7 @@ impl Variable {
                     (Some(value), _) if !value.is_empty() => Ok(value.into()),
                     (_, Otherwise::Default(default)) => Ok(default.clone().into()),
                     (_, Otherwise::Message(message)) => Err(message.clone()),
-                    (None, Otherwise::Refuse) => {
-                        Err(format!("the environment variable `{name}` is not set"))
-                    }
+                    (None, Otherwise::Refuse) => Err(format!("the environment variable `{name}` is not set")),
                 }
             }
             Source::File(path) => files::read_secret(directory, path)
@@ -213,9 +197,7 @@ impl Variable {
 
 impl Environment {
     fn allows(&self, name: &str) -> bool {
-        self.allowed
-            .as_ref()
-            .is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, name)))
+        self.allowed.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, name)))
     }
 
     fn get(&self, name: &str) -> Option<String> {
@@ -231,9 +213,9 @@ impl Environment {
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|tail| matches(after, tail)))
-        }),
+        Some((before, after)) => name
+            .strip_prefix(before)
+            .is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|tail| matches(after, tail)))),
     }
 }
 

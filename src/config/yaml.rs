@@ -1,7 +1,7 @@
 //! YAML text to a tree of nodes that know their places.
 //!
-//! The only module that names serde-saphyr (its children use what is imported here). It takes that crate's event parser, not its serde
-//! half: events carry exact byte spans, so that every duplicate key, tag and unquoted template
+//! The only module that names serde-saphyr (its children use what is imported here). It takes that crate's event
+//! parser, not its serde half: events carry exact byte spans, so that every duplicate key, tag and unquoted template
 //! gets its own finding with a place. What a node means is for others to say.
 //!
 //! Scalars are read by YAML 1.2 rules: `on`, `0755` and `1_000` are strings. Everything is
@@ -100,10 +100,7 @@ impl Node {
             Kind::Number(it) => Value::Number(it.clone()),
             Kind::String(it) => Value::String(it.clone()),
             Kind::List(items) => items.iter().map(Self::to_json).collect(),
-            Kind::Map(entries) => entries
-                .iter()
-                .map(|it| (it.key.clone(), it.value.to_json()))
-                .collect(),
+            Kind::Map(entries) => entries.iter().map(|it| (it.key.clone(), it.value.to_json())).collect(),
         }
     }
 

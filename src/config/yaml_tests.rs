@@ -1,6 +1,8 @@
 //! What YAML is read as, where each piece is, and what is said about text that is none.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::*;
 use crate::diag::{Code, Findings, SourceMap, text};
@@ -45,7 +47,8 @@ fn json(yaml: &str) -> Value {
 
 #[test]
 fn scalars_are_read_by_yaml_1_2() {
-    let yaml = "[on, yes, No, 0755, 1_000, 0o17, 0x1F, 1e3, -0, 2.1.0, .5, 5., +7, -7, 01.5, ~, null, true, False, '1', 12:30, 1e, 0x, ., 00, 0]";
+    let yaml = "[on, yes, No, 0755, 1_000, 0o17, 0x1F, 1e3, -0, 2.1.0, .5, 5., +7, -7, 01.5, ~, null, true, False, \
+                '1', 12:30, 1e, 0x, ., 00, 0]";
     let strings = |words: &[&str]| words.iter().map(|it| Value::from(*it)).collect::<Vec<_>>();
     let mut expected = strings(&["on", "yes", "No", "0755", "1_000"]);
     expected.extend([15.into(), 31.into(), 1000.0.into(), 0.into(), "2.1.0".into(), 0.5.into(), 5.0.into()]);
@@ -66,7 +69,23 @@ fn keys_are_text() {
 
 #[test]
 fn spans_are_the_written_text() {
-    let yaml = "\u{feff}plain: one two # note\n'quo''ted': \"e\\n\u{e9}\"\nlist:\n  - x\n  - { a: [1, 2], b }\nblock: |\n  first\n   second\n\n# end\nfolded: >-\n  some\n  words\nmulti: one\n  two\nempty:\nlast: 'z'";
+    let yaml = "\u{feff}plain: one two # note
+'quo''ted': \"e\\n\u{e9}\"
+list:
+  - x
+  - { a: [1, 2], b }
+block: |
+  first
+   second
+
+# end
+folded: >-
+  some
+  words
+multi: one
+  two
+empty:
+last: 'z'";
     let read = read(yaml);
     let node = read.node();
     let value = |pointer: &str| read.slice(node.pointer(pointer).unwrap().span);
@@ -100,7 +119,8 @@ fn pointers_unescape() {
 
 #[test]
 fn anchors_and_merge_keys_work_and_point_to_the_anchor() {
-    let yaml = "base: &base { a: 1, b: 2 }\nmore: &more { b: 3, c: 4 }\none:\n  b: 0\n  <<: [*base, *more]\ntwo: *base\n";
+    let yaml =
+        "base: &base { a: 1, b: 2 }\nmore: &more { b: 3, c: 4 }\none:\n  b: 0\n  <<: [*base, *more]\ntwo: *base\n";
     let read = read(yaml);
     let node = read.node();
     assert_eq!(node.get("one").unwrap().to_json(), serde_json::json!({"b": 0, "a": 1, "c": 4}));
@@ -143,10 +163,14 @@ fn unquoted_templates_are_explained() {
         assert!(message.contains("must be quoted"), "{yaml}: {message}");
         assert!(read.said().contains(&format!("help: quote it: `{help}`")), "{yaml}\n{}", read.said());
     }
+    assert!(read("a: {{ x\n  | f }}\n").said().contains("help: quote the whole value"));
     let read = read("a: {{ x }}\nb: 1\nb: 2\n");
     assert_eq!(read.findings.report.len(), 2, "the rest is still looked at");
     assert_eq!(read.node.unwrap().get("a").unwrap().as_str(), Some("{{ x }}"));
-    assert_eq!(json("a: ${X}\nb: x {{ y }}\nc: [\"${X}\"]"), serde_json::json!({"a": "${X}", "b": "x {{ y }}", "c": ["${X}"]}));
+    assert_eq!(
+        json("a: ${X}\nb: x {{ y }}\nc: [\"${X}\"]"),
+        serde_json::json!({"a": "${X}", "b": "x {{ y }}", "c": ["${X}"]})
+    );
 }
 
 #[test]
@@ -194,7 +218,7 @@ fn what_is_no_yaml_is_said_in_plain_words() {
 fn nothing_hostile_takes_long() {
     let deep = "[".repeat(100_000);
     let deep_maps = "{a: ".repeat(100_000);
-    let deep_block: String = (0..500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let deep_block: String = (0..500).flat_map(|depth| [" ".repeat(depth), "a:\n".to_owned()]).collect();
     let dashes = "- ".repeat(100_000);
     let bomb: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned())
         .chain((1..40).map(|it| format!("a{it}: &a{it} [{}]\n", vec![format!("*a{}", it - 1); 10].join(", "))))
@@ -244,10 +268,20 @@ fn nothing_hostile_takes_long() {
 
 #[test]
 fn a_thousand_tools_are_read_quickly() {
-    let mut yaml = String::from("x-common: &common { timeout: 5s }\ntools:\n");
-    for it in 0..1000 {
-        yaml.push_str(&format!("  tool_{it}:\n    description: Tool number {it}.\n    endpoint: GET /items/{{id}}/{it}\n    <<: *common\n    parameters:\n      id: {{ type: string, description: An id }}\n      q:  {{ type: integer, minimum: 1, required: false }}\n"));
-    }
+    let entry = |it: usize| {
+        format!(
+            "  tool_{it}:
+    description: Tool number {it}.
+    endpoint: GET /items/{{id}}/{it}
+    <<: *common
+    parameters:
+      id: {{ type: string, description: An id }}
+      q:  {{ type: integer, minimum: 1, required: false }}
+"
+        )
+    };
+    let tools = (0..1000).map(entry).collect::<Vec<_>>().concat();
+    let yaml = format!("x-common: &common {{ timeout: 5s }}\ntools:\n{tools}");
     let begin = Instant::now();
     let read = read(&yaml);
     assert_eq!(read.node().get("tools").unwrap().entries().len(), 1000);
@@ -295,6 +329,19 @@ fn a_cursor_always_has_a_place() {
     assert_eq!(slice(root.get("nope").span()), "upstream");
 }
 
+/// Every span must cut the text at character boundaries.
+fn spans(node: &Node, sources: &SourceMap) {
+    let text = sources.text(node.span.file);
+    assert!(text.get(node.span.start..node.span.end).is_some());
+    for entry in node.entries() {
+        assert!(text.get(entry.key_span.start..entry.key_span.end).is_some());
+        spans(&entry.value, sources);
+    }
+    for item in node.items() {
+        spans(item, sources);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(yaml in "[a-c:\\-{}\\[\\],&*?!|>'\"%@#$ \t\n\u{feff}\u{e9}\u{202e}0-9.~<]{0,60}") {
@@ -302,17 +349,6 @@ proptest::proptest! {
         let _ = read.said();
         let _ = crate::diag::machine::json(&read.findings);
         proptest::prop_assert!(read.node.is_some() || read.findings.report.has_errors());
-        fn spans(node: &Node, sources: &SourceMap) {
-            let text = sources.text(node.span.file);
-            assert!(text.get(node.span.start..node.span.end).is_some());
-            for entry in node.entries() {
-                assert!(text.get(entry.key_span.start..entry.key_span.end).is_some());
-                spans(&entry.value, sources);
-            }
-            for item in node.items() {
-                spans(item, sources);
-            }
-        }
         if let Some(node) = &read.node {
             spans(node, &read.findings.sources);
         }

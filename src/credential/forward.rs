@@ -17,7 +17,9 @@ impl CredentialProvider for Forward {
             .and_then(|token| sensitive(&format!("Bearer {}", token.expose_secret())).ok())
             .map(|value| SignIn::Header(header::AUTHORIZATION, value))
             .ok_or_else(|| {
-                CallError::Denied("Access denied: this tool calls the API with the caller's own token, and there is none".to_owned())
+                CallError::Denied(
+                    "Access denied: this tool calls the API with the caller's own token, and there is none".to_owned(),
+                )
             });
         Box::pin(std::future::ready(sign_in))
     }

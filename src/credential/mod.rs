@@ -37,7 +37,9 @@ pub enum SignIn {
 
 /// Why a credential can't be used: words for the admin that don't hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value of this credential can't be sent in a header: it is empty or holds a line break or another control character")]
+#[error(
+    "the value of this credential can't be sent in a header: it is empty or holds a line break or another control character"
+)]
 pub struct Unsendable;
 
 /// Makes the provider of a credential whose secrets are known.

@@ -259,7 +259,10 @@ fn places_are_counted_as_people_do() {
     let mut sources = SourceMap::new();
     let file = sources.add("a", "é\r\n\nxy");
     let place = |at| sources.position(file, at).to_string();
-    assert_eq!([place(0), place(2), place(4), place(5), place(6), place(99)], ["1:1", "1:2", "2:1", "3:1", "3:2", "3:3"]);
+    assert_eq!(
+        [place(0), place(2), place(4), place(5), place(6), place(99)],
+        ["1:1", "1:2", "2:1", "3:1", "3:2", "3:3"]
+    );
     // In the middle of a character counts as before it.
     assert_eq!(place(1), "1:1");
     assert_eq!(sources.slice(sources.line_span(file, 1)), "é");

@@ -114,20 +114,14 @@ impl Diagnostic {
     /// Says where the fault is; the carets go here.
     #[must_use]
     pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.place = Place::Label(Label {
-            span,
-            text: label.into(),
-        });
+        self.place = Place::Label(Label { span, text: label.into() });
         self
     }
 
     /// Adds another place that explains the fault.
     #[must_use]
     pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.secondary.push(Label {
-            span,
-            text: label.into(),
-        });
+        self.secondary.push(Label { span, text: label.into() });
         self
     }
 
@@ -237,11 +231,7 @@ impl Report {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let count = |severity| self.iter().filter(|it| it.severity() == severity).count();
-        Counts {
-            errors: count(Severity::Error),
-            warnings: count(Severity::Warning),
-            notes: count(Severity::Note),
-        }
+        Counts { errors: count(Severity::Error), warnings: count(Severity::Warning), notes: count(Severity::Note) }
     }
 
     /// The findings in the order in which they were made.
@@ -272,9 +262,7 @@ impl Extend<Diagnostic> for Report {
 
 impl FromIterator<Diagnostic> for Report {
     fn from_iter<T: IntoIterator<Item = Diagnostic>>(findings: T) -> Self {
-        Self {
-            findings: findings.into_iter().collect(),
-        }
+        Self { findings: findings.into_iter().collect() }
     }
 }
 
@@ -328,11 +316,7 @@ pub fn quoted(text: &str) -> String {
 #[must_use]
 pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     let words: Vec<_> = words.into_iter().collect();
-    let mut shown: Vec<_> = words
-        .iter()
-        .take(LONGEST_LIST)
-        .map(|word| quoted(word))
-        .collect();
+    let mut shown: Vec<_> = words.iter().take(LONGEST_LIST).map(|word| quoted(word)).collect();
     if shown.len() < words.len() {
         let more = words.len() - shown.len();
         return format!("{} and {more} more", shown.join(", "));

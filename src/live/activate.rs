@@ -25,9 +25,8 @@ pub(super) fn activate(
     if report.has_errors() {
         return Err(report);
     }
-    let lenders: Vec<Arc<HttpUpstream>> = previous
-        .map(|snapshot| snapshot.upstreams.iter().flatten().cloned().collect())
-        .unwrap_or_default();
+    let lenders: Vec<Arc<HttpUpstream>> =
+        previous.map(|snapshot| snapshot.upstreams.iter().flatten().cloned().collect()).unwrap_or_default();
     let mut upstreams = Vec::with_capacity(catalog.bridges.len());
     for bridge in &catalog.bridges {
         upstreams.push(match &bridge.upstream {

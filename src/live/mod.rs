@@ -56,7 +56,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// Returns a [`CallError`] that says who is to blame; nothing was sent unless it blames the API.
-    pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>, who: &Principal) -> Result<Outcome, CallError> {
+    pub async fn call(
+        &self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        who: &Principal,
+    ) -> Result<Outcome, CallError> {
         let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
         let bridge = self
             .catalog
@@ -86,10 +91,8 @@ impl Snapshot {
     /// # Errors
     /// Returns [`CallError::Internal`] when a template of the resource fails.
     pub fn read(&self, resource: &Resource, variables: &[(String, String)]) -> Result<ResourceBody, CallError> {
-        let scope: Map<String, Value> = variables
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect();
+        let scope: Map<String, Value> =
+            variables.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         let render = |data: &crate::catalog::Data| {
             data.render(&self.catalog.templates, &Scope::new(&scope))
                 .map(|value| value.unwrap_or(Rendered::Value(Value::Null)).fill(&self.secrets))

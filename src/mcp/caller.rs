@@ -89,9 +89,7 @@ impl Caller {
 
 /// The one bridge that a request is for, if any.
 pub(super) fn scope(context: &RequestContext<RoleServer>) -> Option<&str> {
-    parts(context)
-        .and_then(|parts| parts.extensions.get::<BridgeScope>())
-        .map(|scope| scope.0.as_str())
+    parts(context).and_then(|parts| parts.extensions.get::<BridgeScope>()).map(|scope| scope.0.as_str())
 }
 
 fn parts(context: &RequestContext<RoleServer>) -> Option<&http::request::Parts> {

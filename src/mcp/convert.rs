@@ -38,11 +38,7 @@ impl Lists {
                 .values()
                 .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
                 .collect(),
-            resources: catalog
-                .resources
-                .values()
-                .map(|resource| (resource.bridge, mcp_resource(resource)))
-                .collect(),
+            resources: catalog.resources.values().map(|resource| (resource.bridge, mcp_resource(resource))).collect(),
             templates: catalog
                 .resource_templates
                 .iter()
@@ -57,11 +53,8 @@ fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
     if with_token {
         add_token(&mut schema);
     }
-    let mut converted = McpTool::new_with_raw(
-        tool.name.clone(),
-        tool.description.clone().map(Cow::from),
-        Arc::new(schema),
-    );
+    let mut converted =
+        McpTool::new_with_raw(tool.name.clone(), tool.description.clone().map(Cow::from), Arc::new(schema));
     converted.title.clone_from(&tool.title);
     converted.with_annotations(mcp_annotations(tool.annotations))
 }
@@ -84,23 +77,20 @@ fn add_token(schema: &mut Map<String, Value>) {
 
 fn mcp_annotations(annotations: Annotations) -> ToolAnnotations {
     let Annotations { read_only, idempotent, destructive, open_world } = annotations;
-    ToolAnnotations::new()
-        .read_only(read_only)
-        .idempotent(idempotent)
-        .destructive(destructive)
-        .open_world(open_world)
+    ToolAnnotations::new().read_only(read_only).idempotent(idempotent).destructive(destructive).open_world(open_world)
 }
 
 fn mcp_resource(resource: &Resource) -> McpResource {
-    let mut converted = McpResource::new(resource.uri.as_str(), resource.name.clone()).with_mime_type(resource.mime_type.clone());
+    let mut converted =
+        McpResource::new(resource.uri.as_str(), resource.name.clone()).with_mime_type(resource.mime_type.clone());
     converted.title.clone_from(&resource.title);
     converted.description.clone_from(&resource.description);
     converted
 }
 
 fn mcp_template(resource: &Resource) -> McpResourceTemplate {
-    let mut converted =
-        McpResourceTemplate::new(resource.uri.as_str(), resource.name.clone()).with_mime_type(resource.mime_type.clone());
+    let mut converted = McpResourceTemplate::new(resource.uri.as_str(), resource.name.clone())
+        .with_mime_type(resource.mime_type.clone());
     converted.title.clone_from(&resource.title);
     converted.description.clone_from(&resource.description);
     converted
@@ -128,7 +118,8 @@ fn block(tool: &str, content: Content) -> ContentBlock {
         Content::Image { mime_type, data } => ContentBlock::image(STANDARD.encode(data), mime_type),
         Content::Audio { mime_type, data } => ContentBlock::Audio(AudioContent::new(STANDARD.encode(data), mime_type)),
         Content::Blob { mime_type, data } => ContentBlock::resource(
-            ResourceContents::blob(STANDARD.encode(data), format!("tollbridge://result/{tool}")).with_mime_type(mime_type),
+            ResourceContents::blob(STANDARD.encode(data), format!("tollbridge://result/{tool}"))
+                .with_mime_type(mime_type),
         ),
     }
 }

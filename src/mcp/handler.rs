@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, Implementation, InitializeRequestParams,
-    InitializeResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, Implementation,
+    InitializeRequestParams, InitializeResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -71,12 +72,17 @@ impl Handler {
     /// Name, version and capabilities, with the instructions of the bridges in scope.
     fn info(&self, scope: Option<&str>) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
-        let mut info = ServerConfig::new(capabilities).with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
+        let mut info = ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
         info.instructions = instructions(&self.shared.live.load(), scope);
         info
     }
 
-    async fn call(&self, request: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
         let started = Instant::now();
         let snapshot = self.shared.live.load();
         let name = request.name.as_ref();
@@ -173,7 +179,9 @@ impl ServerHandler for Handler {
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         let snapshot = self.shared.live.load();
         let templates = visible(&snapshot, &self.shared.lists(&snapshot).templates, &context);
-        Ok(ListResourceTemplatesResult::with_all_items(templates).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+        Ok(ListResourceTemplatesResult::with_all_items(templates)
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn read_resource(
@@ -187,15 +195,13 @@ impl ServerHandler for Handler {
             .catalog
             .resource(&uri)
             .filter(|(resource, _)| in_scope(&snapshot, resource.bridge, caller::scope(&context)))
-            .ok_or_else(|| ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri }))))?;
-        let body = snapshot
-            .read(resource, &variables)
-            .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+            .ok_or_else(|| {
+                ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri })))
+            })?;
+        let body =
+            snapshot.read(resource, &variables).map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
         let contents = convert::resource_contents(&uri, &resource.mime_type, body);
-        Ok(ReadResourceResult::new(vec![contents])
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Private)
-            .into())
+        Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private).into())
     }
 }
 
@@ -205,11 +211,7 @@ fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {
 
 fn visible<T: Clone>(snapshot: &Snapshot, items: &[(usize, T)], context: &RequestContext<RoleServer>) -> Vec<T> {
     let scope = caller::scope(context);
-    items
-        .iter()
-        .filter(|(bridge, _)| in_scope(snapshot, *bridge, scope))
-        .map(|(_, item)| item.clone())
-        .collect()
+    items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item.clone()).collect()
 }
 
 /// The instructions of the bridges in scope, each under its title when there are several.
@@ -227,13 +229,9 @@ fn instructions(snapshot: &Snapshot, scope: Option<&str>) -> Option<String> {
     match said.as_slice() {
         [] => None,
         [(_, only)] => Some((*only).to_owned()),
-        several => Some(
-            several
-                .iter()
-                .map(|(title, text)| format!("{title}: {text}"))
-                .collect::<Vec<_>>()
-                .join("\n\n"),
-        ),
+        several => {
+            Some(several.iter().map(|(title, text)| format!("{title}: {text}")).collect::<Vec<_>>().join("\n\n"))
+        }
     }
 }
 

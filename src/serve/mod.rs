@@ -85,7 +85,8 @@ impl App {
     pub async fn serve_http(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
         let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
         let shared = mcp::share(Arc::clone(&self.live), Caller::Http, self.settings.request_timeout);
-        let served = http::serve(listener, &self.settings, &shared, self.live, self.authenticator, shutdown.clone()).await;
+        let served =
+            http::serve(listener, &self.settings, &shared, self.live, self.authenticator, shutdown.clone()).await;
         shutdown.cancel();
         let _ = watching.await;
         served

@@ -126,7 +126,8 @@ impl Settings {
     /// Accepted `Origin` values, with explicit ports.
     #[must_use]
     pub fn origins(&self, local: SocketAddr) -> Vec<String> {
-        let mut origins: Vec<String> = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].map(str::to_owned).into();
+        let mut origins: Vec<String> =
+            ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].map(str::to_owned).into();
         if !local.ip().is_unspecified() && !local.ip().is_loopback() {
             origins.push(format!("http://{local}"));
         }
@@ -243,7 +244,10 @@ impl Reader {
 
     fn public_url(&mut self, written: &str, at: &At<'_>) -> Option<Url> {
         let url = Url::parse(written).ok().filter(|url| {
-            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && url.query().is_none() && url.fragment().is_none()
+            matches!(url.scheme(), "http" | "https")
+                && url.host_str().is_some()
+                && url.query().is_none()
+                && url.fragment().is_none()
         });
         if url.is_none() {
             self.push(at.error(
@@ -261,7 +265,9 @@ impl Reader {
         let all: Vec<(String, At<'_>)> = file.chain(flags.into_iter().map(|origin| (origin, At(None)))).collect();
         let mut origins = Vec::new();
         for (origin, at) in all {
-            let fits = Url::parse(&origin).is_ok_and(|url| url.origin().ascii_serialization() == origin.trim_end_matches('/') || url.path() == "/");
+            let fits = Url::parse(&origin).is_ok_and(|url| {
+                url.origin().ascii_serialization() == origin.trim_end_matches('/') || url.path() == "/"
+            });
             if !fits {
                 self.push(at.error(
                     Code::InvalidUrl,
@@ -283,7 +289,8 @@ impl Reader {
     }
 
     fn okta(&mut self, spec: &OktaSpec, at: &At<'_>) -> Option<AuthSettings> {
-        let OktaSpec { domain, authorization_server, validation: _, client_id, client_secret, audience, client_ids } = spec;
+        let OktaSpec { domain, authorization_server, validation: _, client_id, client_secret, audience, client_ids } =
+            spec;
         let domain = self.string(domain, &at.get("domain"));
         let server = self.optional(authorization_server.as_deref(), &at.get("authorization_server"));
         let client_id = self.string(client_id, &at.get("client_id"));
@@ -363,7 +370,8 @@ impl Reader {
         };
         let key = error.key();
         let at = key.map_or_else(|| at.clone(), |key| at.get(key));
-        let what = key.map_or_else(|| "the settings of `auth` can't be used".to_owned(), |key| format!("`{key}` can't be used"));
+        let what = key
+            .map_or_else(|| "the settings of `auth` can't be used".to_owned(), |key| format!("`{key}` can't be used"));
         self.push(at.error(code, what, error.to_string()));
     }
 

@@ -62,13 +62,8 @@ fn standard(reply: &Reply) -> String {
 
 /// The API's own message, in one line of bounded length.
 fn message(body: &Value) -> Option<String> {
-    let found = MESSAGE_FIELDS
-        .iter()
-        .find_map(|pointer| body.pointer(pointer).and_then(Value::as_str))?;
-    let line: String = found
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
+    let found = MESSAGE_FIELDS.iter().find_map(|pointer| body.pointer(pointer).and_then(Value::as_str))?;
+    let line: String = found.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
         return None;

@@ -147,9 +147,7 @@ impl Reply {
             }
         }
         scope.insert("headers".to_owned(), headers.into());
-        let body = self
-            .json()
-            .unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned().into());
+        let body = self.json().unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned().into());
         scope.insert("result".to_owned(), body.clone());
         scope.insert("body".to_owned(), body);
         Scope::new(&scope)
@@ -170,9 +168,7 @@ impl Reply {
         }
         match String::from_utf8(data.to_vec()) {
             Ok(text) => Content::Text(text),
-            Err(_) if mime_type.is_empty() => {
-                Content::Blob { mime_type: "application/octet-stream".to_owned(), data }
-            }
+            Err(_) if mime_type.is_empty() => Content::Blob { mime_type: "application/octet-stream".to_owned(), data },
             Err(_) => Content::Blob { mime_type, data },
         }
     }

@@ -52,8 +52,9 @@ impl HttpUpstream {
     /// Returns a finding, at its place in the bridge file, for a URL, header or credential that can't be used.
     pub fn new(def: &UpstreamDef, secrets: &Arc<Secrets>, previous: &[Arc<Self>]) -> Result<Self, Diagnostic> {
         let UpstreamDef { url, url_span, headers, credential, credential_span, timeout: _, max_response_bytes } = def;
-        let base = base_url(&url.fill(secrets))
-            .map_err(|why| Diagnostic::new(Code::InvalidUrl, format!("`url` {why}")).at(*url_span, "once `${…}` is filled in"))?;
+        let base = base_url(&url.fill(secrets)).map_err(|why| {
+            Diagnostic::new(Code::InvalidUrl, format!("`url` {why}")).at(*url_span, "once `${…}` is filled in")
+        })?;
         if *credential != crate::catalog::Credential::None && !keeps_secrets(&base) {
             return Err(insecure_url(*url_span));
         }
@@ -67,13 +68,15 @@ impl HttpUpstream {
             value.set_sensitive(text.has_secret());
             map.append(name, value);
         }
-        let credential = credential::build(credential, secrets)
-            .map_err(|why| Diagnostic::new(Code::InvalidHeader, why.to_string()).at(*credential_span, "this credential"))?;
+        let credential = credential::build(credential, secrets).map_err(|why| {
+            Diagnostic::new(Code::InvalidHeader, why.to_string()).at(*credential_span, "this credential")
+        })?;
         let lent = previous.iter().find(|other| other.base == base).map(|other| other.client.clone());
         let client = match lent {
             Some(client) => client,
             None => Client::new(&ClientSettings::default()).map_err(|why| {
-                Diagnostic::new(Code::InvalidUrl, format!("no HTTP client can be made: {why}")).at(*url_span, "for this API")
+                Diagnostic::new(Code::InvalidUrl, format!("no HTTP client can be made: {why}"))
+                    .at(*url_span, "for this API")
             })?,
         };
         Ok(Self {

@@ -91,10 +91,8 @@ impl HttpUpstream {
         let (media_type, bytes) = match body {
             RequestBody::None => return Ok(None),
             RequestBody::Members(members) => {
-                let object: Map<String, Value> = members
-                    .iter()
-                    .map(|(name, value, _)| (name.clone(), value.fill(&self.secrets)))
-                    .collect();
+                let object: Map<String, Value> =
+                    members.iter().map(|(name, value, _)| (name.clone(), value.fill(&self.secrets))).collect();
                 ("application/json", json(&Value::Object(object))?)
             }
             RequestBody::Json(value) => ("application/json", json(&value.fill(&self.secrets))?),
@@ -123,11 +121,8 @@ fn form(pairs: &[(String, String)]) -> String {
 
 /// RFC 6265 section 4.2.1, values percent-encoded.
 fn cookies(pairs: &[(String, String)]) -> Result<HeaderValue, CallError> {
-    let text = pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={}", encode_segment(value)))
-        .collect::<Vec<_>>()
-        .join("; ");
+    let text =
+        pairs.iter().map(|(name, value)| format!("{name}={}", encode_segment(value))).collect::<Vec<_>>().join("; ");
     header_value(&text)
 }
 
@@ -145,10 +140,7 @@ fn words(error: &NetError) -> String {
         NetError::Timeout(limit) => format!("The API did not answer within {}", show_duration(*limit)),
         NetError::Unreachable => "The API can't be reached".to_owned(),
         NetError::Tls => "No secure connection to the API can be made".to_owned(),
-        NetError::TooLarge { limit } => format!(
-            "The API's answer is larger than {}; ask for less",
-            show_size(*limit)
-        ),
+        NetError::TooLarge { limit } => format!("The API's answer is larger than {}; ask for less", show_size(*limit)),
         NetError::Broken => "The connection to the API broke".to_owned(),
     }
 }

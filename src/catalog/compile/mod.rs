@@ -97,10 +97,7 @@ pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
     let catalog = Catalog {
         bridges: bridges.into_iter().map(|(bridge, _)| bridge).collect(),
         tools: tools.into_iter().map(|(name, (tool, _))| (name, tool)).collect(),
-        resources: fixed
-            .into_iter()
-            .map(|resource| (resource.uri.as_str().to_owned(), resource))
-            .collect(),
+        resources: fixed.into_iter().map(|resource| (resource.uri.as_str().to_owned(), resource)).collect(),
         resource_templates: with_variables,
         templates: templates.finish(),
         variables,
@@ -132,9 +129,10 @@ impl<'d> Compiler<'d> {
         }
         self.misplaced_variables(&root);
         let claims = self.claims(&root.get("claims"), spec);
-        let upstream = spec.upstream.as_ref().and_then(|upstream| {
-            self.upstream(&root.get("upstream"), upstream, &document.directory)
-        });
+        let upstream = spec
+            .upstream
+            .as_ref()
+            .and_then(|upstream| self.upstream(&root.get("upstream"), upstream, &document.directory));
         let place = Place {
             index: self.bridges.len(),
             document,

@@ -19,7 +19,8 @@ impl Compiler<'_> {
         let uri = match UriTemplate::parse(written) {
             Ok(uri) => uri,
             Err(error) => {
-                let finding = at.key_error(Code::InvalidUri, format!("`{written}` can't be the URI of a resource"), error.why);
+                let finding =
+                    at.key_error(Code::InvalidUri, format!("`{written}` can't be the URI of a resource"), error.why);
                 self.push(finding);
                 return;
             }
@@ -107,7 +108,11 @@ impl Compiler<'_> {
                 ),
             }),
             Some(Err(error)) => {
-                self.push(at.error(Code::InvalidFileReference, format!("the file `{name}` can't be used"), error.to_string()));
+                self.push(at.error(
+                    Code::InvalidFileReference,
+                    format!("the file `{name}` can't be used"),
+                    error.to_string(),
+                ));
                 None
             }
             None => None,
@@ -140,10 +145,7 @@ fn in_tags(text: &str, word: &str) -> bool {
 /// `docs://api/time-off-policies` is named `time-off-policies`.
 fn name_of(uri: &str) -> String {
     let path = uri.split_once(':').map_or(uri, |(_, path)| path);
-    path.rsplit('/')
-        .find(|segment| !segment.is_empty() && !segment.contains('{'))
-        .unwrap_or(uri)
-        .to_owned()
+    path.rsplit('/').find(|segment| !segment.is_empty() && !segment.contains('{')).unwrap_or(uri).to_owned()
 }
 
 fn mime_type_of(name: &str) -> Option<&'static str> {

@@ -135,9 +135,11 @@ impl Compiler<'_> {
         for variable in self.templates.variables(&leaf) {
             if let Some((wrong, label)) = names.fault(&variable) {
                 let span = at.find(self.sources, &wrong);
-                let finding =
-                    Diagnostic::new(Code::UnknownVariable, format!("this template uses `{variable}`, which does not exist"))
-                        .at(span, label);
+                let finding = Diagnostic::new(
+                    Code::UnknownVariable,
+                    format!("this template uses `{variable}`, which does not exist"),
+                )
+                .at(span, label);
                 self.push(finding);
             } else if let Some(claim) = variable.strip_prefix("claims.") {
                 claims.insert(claim.split('.').next().unwrap_or_default().to_owned());

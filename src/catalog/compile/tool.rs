@@ -20,13 +20,64 @@ const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// What JSON Schema 2020-12 defines; anything else beside a parameter's own keys is a slip of the pen.
 const SCHEMA_KEYWORDS: [&str; 58] = [
-    "$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$comment", "$defs", "definitions", "type", "enum",
-    "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern",
-    "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties", "dependentRequired",
-    "prefixItems", "items", "contains", "additionalProperties", "properties", "patternProperties", "dependentSchemas",
-    "propertyNames", "if", "then", "else", "allOf", "anyOf", "oneOf", "not", "unevaluatedItems", "unevaluatedProperties",
-    "title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples", "format", "contentEncoding",
-    "contentMediaType", "contentSchema", "required", "example",
+    "$schema",
+    "$id",
+    "$ref",
+    "$anchor",
+    "$dynamicRef",
+    "$dynamicAnchor",
+    "$comment",
+    "$defs",
+    "definitions",
+    "type",
+    "enum",
+    "const",
+    "multipleOf",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "maxContains",
+    "minContains",
+    "maxProperties",
+    "minProperties",
+    "dependentRequired",
+    "prefixItems",
+    "items",
+    "contains",
+    "additionalProperties",
+    "properties",
+    "patternProperties",
+    "dependentSchemas",
+    "propertyNames",
+    "if",
+    "then",
+    "else",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "title",
+    "description",
+    "default",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "examples",
+    "format",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "required",
+    "example",
 ];
 
 /// Our own keys of a parameter, for suggestions.
@@ -105,7 +156,8 @@ impl Compiler<'_> {
             Some(body) => self.body(place, &at.get("body"), body, tool_place.method, &names(), &mut template_claims),
         };
         let mut shape_claims = BTreeSet::new();
-        let shape = self.shape(&at.get("response"), &spec.response, names(), spec.endpoint.is_some(), &mut shape_claims);
+        let shape =
+            self.shape(&at.get("response"), &spec.response, names(), spec.endpoint.is_some(), &mut shape_claims);
         if spec.endpoint.is_none() {
             self.without_endpoint(at, name, spec);
         }
@@ -115,7 +167,11 @@ impl Compiler<'_> {
         let input = match Input::compile(properties) {
             Ok(input) => input,
             Err(why) => {
-                self.push(at.get("parameters").key_error(Code::InvalidSchema, "the parameters make no valid JSON Schema", why));
+                self.push(at.get("parameters").key_error(
+                    Code::InvalidSchema,
+                    "the parameters make no valid JSON Schema",
+                    why,
+                ));
                 return;
             }
         };
@@ -183,7 +239,10 @@ impl Compiler<'_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("one of {}", METHODS.map(|known| format!("`{known}`")).join(", ")),
             };
-            self.push(Diagnostic::new(Code::InvalidEndpoint, format!("`{method}` is not a method of an endpoint")).at(span, label));
+            self.push(
+                Diagnostic::new(Code::InvalidEndpoint, format!("`{method}` is not a method of an endpoint"))
+                    .at(span, label),
+            );
             return None;
         }
         match PathTemplate::parse(path.trim()) {
@@ -193,7 +252,8 @@ impl Compiler<'_> {
             }
             Err(error) => {
                 let span = at.find(self.sources, &error.text);
-                let finding = Diagnostic::new(Code::InvalidEndpoint, "the path of this endpoint can't be used").at(span, error.why);
+                let finding = Diagnostic::new(Code::InvalidEndpoint, "the path of this endpoint can't be used")
+                    .at(span, error.why);
                 self.push(finding);
                 None
             }
@@ -370,7 +430,13 @@ impl Compiler<'_> {
     }
 
     /// Where a parameter goes; `None` when only templates use it.
-    fn location(&mut self, tool: &ToolPlace<'_, '_>, at: &Cursor<'_>, name: &str, spec: &ParamSpec) -> Option<Location> {
+    fn location(
+        &mut self,
+        tool: &ToolPlace<'_, '_>,
+        at: &Cursor<'_>,
+        name: &str,
+        spec: &ParamSpec,
+    ) -> Option<Location> {
         let in_path = tool.path.is_some_and(|path| path.names().any(|used| used == name));
         let wire = spec.wire_name.as_deref().unwrap_or(name);
         let written = match (spec.location, in_path) {
@@ -471,7 +537,13 @@ impl Compiler<'_> {
         Some(())
     }
 
-    fn property(&mut self, at: &Cursor<'_>, name: &str, spec: &ParamSpec, location: Option<&Location>) -> Option<InputProperty> {
+    fn property(
+        &mut self,
+        at: &Cursor<'_>,
+        name: &str,
+        spec: &ParamSpec,
+        location: Option<&Location>,
+    ) -> Option<InputProperty> {
         let unknown: Vec<&String> = spec
             .schema
             .keys()
@@ -507,13 +579,18 @@ impl Compiler<'_> {
         }
         let mut schema = Value::Object(schema);
         if let Err((pointer, why)) = input::check_schema(&schema) {
-            self.push(descend(at, &pointer).error(Code::InvalidSchema, format!("the schema of parameter `{name}` is not valid"), why));
+            self.push(descend(at, &pointer).error(
+                Code::InvalidSchema,
+                format!("the schema of parameter `{name}` is not valid"),
+                why,
+            ));
             return None;
         }
         if let Err(reference) = input::root_references(&mut schema, name) {
             let span = at.find(self.sources, &reference);
-            let finding = Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
-                .at(span, "only references that begin with `#` are followed; nothing is fetched");
+            let finding =
+                Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
+                    .at(span, "only references that begin with `#` are followed; nothing is fetched");
             self.push(finding);
             return None;
         }
@@ -611,7 +688,11 @@ impl Compiler<'_> {
         claims: &mut BTreeSet<String>,
     ) -> Option<BodyTemplate> {
         if method.is_some_and(|method| [Method::GET, Method::HEAD].contains(method)) {
-            self.push(at.key_error(Code::BodyNotAllowed, "a GET or HEAD request has no body", "drop `body:`, or use another method"));
+            self.push(at.key_error(
+                Code::BodyNotAllowed,
+                "a GET or HEAD request has no body",
+                "drop `body:`, or use another method",
+            ));
             return None;
         }
         match spec {
@@ -638,7 +719,11 @@ impl Compiler<'_> {
         for (name, value) in fields {
             let at = at.get(name);
             if value.is_object() {
-                self.push(at.error(Code::InvalidValue, "a form field can't be an object", "write a single value or a list"));
+                self.push(at.error(
+                    Code::InvalidValue,
+                    "a form field can't be an object",
+                    "write a single value or a list",
+                ));
             }
             compiled.push((name.clone(), self.data(&at, value, names, place.directory, claims)?));
         }
@@ -694,7 +779,11 @@ impl Compiler<'_> {
             ));
         }
         if spec.body.is_some() {
-            self.push(at.get("body").key_error(Code::BodyConflict, "there is no request to put this body in", "the tool has no `endpoint`"));
+            self.push(at.get("body").key_error(
+                Code::BodyConflict,
+                "there is no request to put this body in",
+                "the tool has no `endpoint`",
+            ));
         }
     }
 }
@@ -713,9 +802,7 @@ fn annotations(spec: &AnnotationsSpec, method: Option<&Method>) -> Annotations {
 }
 
 fn needs_values(bindings: &[Binding], body: &BodyTemplate) -> bool {
-    let computed = bindings
-        .iter()
-        .any(|binding| matches!(&binding.source, Source::Value(data) if !data.is_constant()));
+    let computed = bindings.iter().any(|binding| matches!(&binding.source, Source::Value(data) if !data.is_constant()));
     computed
         || match body {
             BodyTemplate::Members => false,

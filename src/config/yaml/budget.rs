@@ -2,8 +2,8 @@
 
 /// The most bytes that one file may have.
 pub const MAX_BYTES: usize = 1024 * 1024;
-/// The most values that one file may write down.
-pub const MAX_NODES: usize = 200_000;
+/// The most keys and values that one file may write down.
+pub const MAX_NODES: usize = 150_000;
 /// The most values that anchors, aliases and merge keys may copy.
 pub const MAX_COPIED: usize = 100_000;
 /// The most aliases in one file.
@@ -27,7 +27,7 @@ impl Budget {
     /// Pays for a value that is written down.
     pub(super) fn value(&mut self) -> Result<(), String> {
         self.values += 1;
-        within(self.values, MAX_NODES, "values")
+        within(self.values, MAX_NODES, "keys and values")
     }
 
     /// Pays for an alias.

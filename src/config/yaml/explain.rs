@@ -50,8 +50,10 @@ pub(super) fn unquoted(what: &str, text: &str, value: Span) -> Diagnostic {
     } else {
         (format!("`{what}` must be quoted"), "YAML takes the `{` for the beginning of a map")
     };
+    // A value that goes on in the next line is not repeated either.
+    let is_whole = written.matches('{').count() == written.matches('}').count();
     let help = match (written.contains('"'), written.contains('\'')) {
-        _ if written.len() > LONGEST_ADVICE => "quote the whole value".to_owned(),
+        _ if written.len() > LONGEST_ADVICE || !is_whole => "quote the whole value".to_owned(),
         (false, _) if !written.contains('\\') => format!("quote it: `\"{written}\"`"),
         (_, false) => format!("quote it: `'{written}'`"),
         _ => "quote the whole value".to_owned(),

@@ -1,0 +1,27 @@
+//! The suite: tollbridge through its public face, YAML in and HTTP out, with a real identity provider and real clients.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests fail loudly"
+)]
+
+mod check;
+mod clients;
+mod conformance;
+mod demo;
+mod floors;
+mod guide;
+mod http;
+mod paths;
+mod reload;
+mod request;
+mod response;
+mod schema;
+mod stdio;
+mod support;
