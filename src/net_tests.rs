@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use reqwest::Request;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use super::forged::{Forged, Reply, http};
 use super::*;
@@ -75,9 +75,10 @@ async fn a_drip_does_not_outlive_the_deadline() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable_and_the_log_keeps_the_query_out() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    // Bound, so that nobody else gets the port, but not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
     assert_eq!(client().send(get(&address), AMPLE, 10).await.unwrap_err(), NetError::Unreachable);
     let error = client().0.execute(get(&address)).await.unwrap_err();
     assert!(error.to_string().contains("canary"), "the trap is set: {error}");

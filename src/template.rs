@@ -219,6 +219,8 @@ fn fenced() -> Environment<'static> {
     if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
         environment.set_syntax(syntax);
     }
+    // It prints everything a template can see; minijinja has it even without its `debug` feature.
+    environment.remove_global("debug");
     environment.add_filter("b64encode", |text: &str| STANDARD.encode(text));
     environment.add_filter("b64decode", |text: &str| {
         STANDARD

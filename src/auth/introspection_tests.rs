@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use super::*;
 use crate::auth::Rejection;
@@ -113,13 +113,14 @@ async fn good_access_tokens_are_accepted() {
         json!({"token_use": "access"}),
         json!({"token_use": "access_token", "aud": ["api://enterprise"]}),
     ];
-    let verdicts = verdicts(rows.iter().map(good_but).collect()).await;
-    for (verdict, row) in verdicts.into_iter().zip(&rows) {
+    let answers = rows.iter().map(good_but).collect::<Vec<_>>();
+    let verdicts = verdicts(answers.clone()).await;
+    for ((verdict, answer), row) in verdicts.into_iter().zip(answers).zip(rows) {
         let caller = verdict.unwrap_or_else(|error| panic!("{row}: {}", error.reason()));
         assert_eq!(caller.subject(), Some("john.doe@example.com"));
         assert_eq!(caller.token().unwrap().expose_secret(), "t");
         assert!(caller.scopes().contains("hr.read"));
-        let mut claims = good_but(row).as_object().cloned().unwrap();
+        let mut claims = answer.as_object().cloned().unwrap();
         claims.remove("active");
         assert_eq!(*caller.claims().as_map(), claims, "{row}");
     }
@@ -257,6 +258,8 @@ async fn whatever_troubles_the_provider_nobody_gets_in_and_nobody_is_sent_to_sig
 
 #[tokio::test]
 async fn a_wrong_secret_of_ours_is_an_alarm_and_no_log_line_holds_a_secret() {
+    // Where there is only one dispatcher, `tracing` lets any thread decide that nobody listens to a line.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let rows = [(401, "ERROR"), (429, " WARN"), (500, " WARN")];
     for (status, level) in rows {
         let log = Log::default();
@@ -286,9 +289,10 @@ async fn a_wrong_secret_of_ours_is_an_alarm_and_no_log_line_holds_a_secret() {
 
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    // Bound, so that nobody else gets the port, but not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
     let asking = Introspection::new(settings(&address)).unwrap();
     let reason = Trouble::Unreachable;
     assert_eq!(asking.authenticate(&token("t")).await.unwrap_err(), AuthError::Unavailable { reason });

@@ -174,7 +174,7 @@ impl fmt::Display for ArgumentError {
 ///
 /// # Errors
 /// Returns the JSON Pointer of the part at fault and what is wrong with it.
-pub fn check_schema(schema: &Value) -> Result<(), (String, String)> {
+pub(super) fn check_schema(schema: &Value) -> Result<(), (String, String)> {
     validator(schema).map(drop).map_err(|error| {
         let pointer = error.instance_path().to_string();
         (pointer, shorten(&error.to_string()))
@@ -185,7 +185,7 @@ pub fn check_schema(schema: &Value) -> Result<(), (String, String)> {
 ///
 /// # Errors
 /// Returns the reference at fault when one points outside the schema.
-pub fn root_references(schema: &mut Value, property: &str) -> Result<(), String> {
+pub(super) fn root_references(schema: &mut Value, property: &str) -> Result<(), String> {
     let escaped = property.replace('~', "~0").replace('/', "~1");
     let prefix = format!("#/properties/{escaped}");
     rewrite(schema, &prefix)
@@ -248,7 +248,7 @@ mod tests {
         Input::compile(vec![
             property("start", json!({"type": "string", "format": "date"}), true),
             property("days", json!({"type": "integer", "default": 3}), false),
-            property("deep", json!({"type": "object", "additionalProperties": false, "required": ["a"]}), false),
+            property("deep", json!({"type": "object", "properties": {"a": true}, "additionalProperties": false, "required": ["a"]}), false),
         ])
         .unwrap()
     }
@@ -271,10 +271,10 @@ mod tests {
         assert_eq!(
             errors(json!({"start": "soon", "gpid": "1", "deep": {"b": 1}})),
             [
-                "unexpected argument `gpid`; this tool takes `start`, `days`, `deep`",
                 "argument `start`: \"soon\" is not a \"date\"",
                 "unexpected member `b` in argument `deep`",
                 "missing member `a` in argument `deep`",
+                "unexpected argument `gpid`; this tool takes `start`, `days`, `deep`",
             ]
         );
         assert_eq!(errors(json!({})), ["missing argument `start`"]);

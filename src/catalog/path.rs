@@ -13,7 +13,7 @@ pub struct PathTemplate {
 
 /// A part of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathPiece {
+enum PathPiece {
     /// Text of the template, already fit for the wire.
     Literal(String),
     /// The name between `{` and `}`.

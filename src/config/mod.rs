@@ -71,7 +71,9 @@ pub fn load(path: &Path) -> Documents {
     let mut hashed: Vec<(String, Vec<u8>)> = Vec::new();
     let mut bridges = Vec::new();
     for (file, text) in texts {
-        hashed.push((sources.name(file).to_owned(), text.clone().into_bytes()));
+        // The name alone: replicas keep the same files under different paths.
+        let name = Path::new(sources.name(file)).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        hashed.push((name, text.clone().into_bytes()));
         let Some((tree, spec)) = read::<BridgeSpec>(file, &text, Checker::bridge(), &mut report) else {
             continue;
         };

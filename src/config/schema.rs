@@ -54,6 +54,7 @@ pub fn generate<T: JsonSchema>(draft: Draft) -> Value {
     // Before the draft's own transforms, which rewrite what stands beside a `$ref`.
     settings.transforms.insert(0, Box::new(RecursiveTransform(no_null)));
     settings.transforms.push(Box::new(RecursiveTransform(no_unknown_keys)));
+    settings.transforms.push(Box::new(RecursiveTransform(describe_choices)));
     let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     match schema {
         Value::Object(schema) => Value::Object(in_reading_order(schema)),
@@ -151,6 +152,23 @@ fn no_unknown_keys(schema: &mut Schema) {
     if is_open && schema.get("properties").is_some() {
         schema.insert("additionalProperties".to_owned(), false.into());
         schema.insert("patternProperties".to_owned(), json!({ "^x-": true }));
+    }
+}
+
+/// An editor shows what stands at a key, so the words for one kind of an enum go to the key that chooses it.
+fn describe_choices(schema: &mut Schema) {
+    let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
+    for choice in choices {
+        let Some(words) = choice.get("description").cloned() else { continue };
+        let Some(properties) = choice.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+        for property in properties.values_mut() {
+            if *property == Value::Bool(true) {
+                *property = json!({});
+            }
+            if let Some(property) = property.as_object_mut() {
+                property.entry("description").or_insert_with(|| words.clone());
+            }
+        }
     }
 }
 

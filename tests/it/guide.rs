@@ -66,7 +66,8 @@ fn the_caller_is_identified_and_the_api_is_called_as_the_caller() {
     let request = &seen["requests"][0];
     assert_eq!(request["method"], "POST");
     assert_eq!(request["path"], "/oauth2/default/v1/introspect");
-    assert_eq!(request["basic"], true);
+    assert_eq!(request["authorization"], "Basic");
+    assert_eq!(request["fields"], json!(["token", "token_type_hint"]));
     assert_eq!(request["token_type_hint"], "access_token");
 }
 

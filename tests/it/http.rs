@@ -188,7 +188,7 @@ fn a_configuration_that_is_not_safe_or_not_whole_is_refused_at_start() {
     assert!(refuses(&fixture, &["--no-auth", "--listen", "nowhere"]).contains("is not an address to listen on"));
     let fixture = fixture.bridge("bridge: x\nupstream: { url: '${NOT_SET}', credentials: none }\n");
     let words = refuses(&fixture, &["--no-auth"]);
-    assert!(words.contains("error[TB0118]") && words.contains("bridges/test.yaml:2:20"), "{words}");
+    assert!(words.contains("error[TB0118]") && words.contains("bridges/test.yaml:2:19"), "{words}");
 }
 
 #[test]

@@ -12,8 +12,6 @@
 )]
 
 mod check;
-mod clients;
-mod conformance;
 mod demo;
 mod floors;
 mod guide;

@@ -4,6 +4,7 @@ mod resource;
 mod text;
 mod tool;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ struct Compiler<'d> {
     tools: IndexMap<String, (Tool, Span)>,
     resources: Vec<(Resource, Span)>,
     bridges: Vec<(Bridge, Span)>,
+    /// The arguments that templates of the current tool use; `None` once one of them uses `args` as a whole.
+    used_arguments: Option<BTreeSet<String>>,
 }
 
 /// The bridge that is being compiled.
@@ -81,6 +84,7 @@ pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
         tools: IndexMap::new(),
         resources: Vec::new(),
         bridges: Vec::new(),
+        used_arguments: Some(BTreeSet::new()),
     };
     for document in &bridges {
         compiler.bridge(document);
@@ -149,7 +153,7 @@ impl<'d> Compiler<'d> {
             },
             name_at.span(),
         ));
-        let mut used_claims = std::collections::BTreeSet::new();
+        let mut used_claims = BTreeSet::new();
         for (name, tool) in &spec.tools {
             self.tool(&place, &root.get("tools").get(name), name, tool, &mut used_claims);
         }

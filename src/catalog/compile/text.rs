@@ -141,6 +141,10 @@ impl Compiler<'_> {
                 )
                 .at(span, label);
                 self.push(finding);
+            } else if variable == "args" {
+                self.used_arguments = None;
+            } else if let (Some(name), Some(used)) = (variable.strip_prefix("args."), &mut self.used_arguments) {
+                used.insert(name.split('.').next().unwrap_or_default().to_owned());
             } else if let Some(claim) = variable.strip_prefix("claims.") {
                 claims.insert(claim.split('.').next().unwrap_or_default().to_owned());
             }

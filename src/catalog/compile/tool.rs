@@ -16,6 +16,9 @@ use crate::diag::{Code, Diagnostic, suggest};
 use crate::shape::{Errors, Shape};
 use crate::template::Leaf;
 
+/// The argument by which STDIO callers may present their token.
+const RESERVED_ARGUMENT: &str = "access_token";
+
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// What JSON Schema 2020-12 defines; anything else beside a parameter's own keys is a slip of the pen.
@@ -111,6 +114,7 @@ impl Compiler<'_> {
         spec: &ToolSpec,
         used_claims: &mut BTreeSet<String>,
     ) {
+        let errors_before = self.report.counts().errors;
         self.tool_name(at, name);
         if spec.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
             self.push(at.key_error(
@@ -149,6 +153,7 @@ impl Compiler<'_> {
                 .with("server", Members::Known(vec!["name".to_owned(), "version".to_owned()]))
         };
 
+        self.used_arguments = Some(BTreeSet::new());
         let mut template_claims = BTreeSet::new();
         let (bindings, properties) = self.split(place, at, spec, parameters, &names(), &mut template_claims);
         let body = match &spec.body {
@@ -160,6 +165,10 @@ impl Compiler<'_> {
             self.shape(&at.get("response"), &spec.response, names(), spec.endpoint.is_some(), &mut shape_claims);
         if spec.endpoint.is_none() {
             self.without_endpoint(at, name, spec);
+        }
+        // A parameter whose place is wrong has none; that has been said.
+        if self.report.counts().errors == errors_before {
+            self.unused_arguments(&at.get("parameters"), &bindings, &arguments);
         }
         used_claims.extend(template_claims.iter().cloned());
         used_claims.extend(shape_claims.iter().cloned());
@@ -211,6 +220,21 @@ impl Compiler<'_> {
             return;
         }
         self.tools.insert(name.to_owned(), (tool, at.key_span()));
+    }
+
+    /// An argument that goes nowhere would make the model believe that it matters.
+    fn unused_arguments(&mut self, at: &Cursor<'_>, bindings: &[Binding], arguments: &[String]) {
+        let Some(used) = self.used_arguments.clone() else { return };
+        for name in arguments {
+            let is_bound = bindings.iter().any(|binding| binding.name == *name);
+            if !is_bound && !used.contains(name) {
+                self.push(at.get(name).key_error(
+                    Code::UnusedParameter,
+                    format!("parameter `{name}` goes nowhere"),
+                    "no template uses it, and it has no place in the request",
+                ));
+            }
+        }
     }
 
     fn tool_name(&mut self, at: &Cursor<'_>, name: &str) {
@@ -330,6 +354,9 @@ impl Compiler<'_> {
         let optional = matches!(spec.required, Some(RequiredSpec::Parameter(false)));
         if let Some(claim) = &spec.claim {
             used_claims.insert(claim.clone());
+            // A slip of the pen in a claim's name must not make the claim look unused too.
+            let claims = tool.place.document.spec.claims.keys().map(String::as_str);
+            used_claims.extend(suggest(claim, claims).map(str::to_owned));
             self.claim_source(tool, at, spec, claim);
             if optional && location == Some(Location::Path) {
                 self.optional_path(at, name);
@@ -356,6 +383,16 @@ impl Compiler<'_> {
                 }),
                 property: None,
             });
+        }
+        if name == RESERVED_ARGUMENT {
+            self.push(
+                at.key_error(
+                    Code::ReservedName,
+                    format!("`{name}` can't be the name of an argument"),
+                    "`stdio: { token: argument }` adds an argument of this name",
+                )
+                .help("choose another name and say `as: access_token`"),
+            );
         }
         let property = self.property(at, name, spec, location.as_ref())?;
         if !property.required && property.default.is_none() && location == Some(Location::Path) {
@@ -578,20 +615,18 @@ impl Compiler<'_> {
             schema.insert("required".to_owned(), names.clone().into());
         }
         let mut schema = Value::Object(schema);
-        if let Err((pointer, why)) = input::check_schema(&schema) {
-            self.push(descend(at, &pointer).error(
-                Code::InvalidSchema,
-                format!("the schema of parameter `{name}` is not valid"),
-                why,
-            ));
-            return None;
-        }
+        let written = schema.clone();
         if let Err(reference) = input::root_references(&mut schema, name) {
             let span = at.find(self.sources, &reference);
-            let finding =
-                Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
-                    .at(span, "only references that begin with `#` are followed; nothing is fetched");
+            let finding = Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
+                .at(span, "only references that begin with `#` are followed; nothing is fetched");
             self.push(finding);
+            return None;
+        }
+        if let Err((pointer, why)) = input::check_schema(&written) {
+            let at = descend(at, &pointer);
+            let why = if pointer == "/type" { unknown_type(&at) } else { why };
+            self.push(at.error(Code::InvalidSchema, format!("the schema of parameter `{name}` is not valid"), why));
             return None;
         }
         self.check_default(at, name, spec, &schema);
@@ -820,4 +855,12 @@ fn descend<'a>(at: &Cursor<'a>, pointer: &str) -> Cursor<'a> {
             _ => at.get(&part),
         }
     })
+}
+
+fn unknown_type(at: &Cursor<'_>) -> String {
+    const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
+    match at.text().and_then(|written| suggest(written, TYPES)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("a type is one of {}", TYPES.map(|known| format!("`{known}`")).join(", ")),
+    }
 }
