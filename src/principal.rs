@@ -77,10 +77,8 @@ impl Principal {
         let claims = &self.inner.claims;
         let part = |name| claims.text(name).unwrap_or_default();
         // Length prefixes keep ("a", "bc") and ("ab", "c") apart.
-        [part("iss"), part("sub"), claims.client_id().unwrap_or_default()]
-            .iter()
-            .map(|text| format!("{}:{text};", text.len()))
-            .collect()
+        let parts = [part("iss"), part("sub"), claims.client_id().unwrap_or_default()];
+        parts.map(|text| format!("{}:{text};", text.len())).concat()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 /// One `${…}` of the configuration: its place in [`Secrets`] and how it is shown to people.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -125,11 +125,11 @@ impl Secrets {
 
     /// The values, for scrubbing them out of texts.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|secret| secret.expose_secret())
+        self.0.iter().map(ExposeSecret::expose_secret)
     }
 
     fn get(&self, secret: &SecretRef) -> &str {
-        self.0.get(secret.index).map(|value| value.expose_secret()).unwrap_or_default()
+        self.0.get(secret.index).map(secrecy::ExposeSecret::expose_secret).unwrap_or_default()
     }
 }
 

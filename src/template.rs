@@ -2,6 +2,7 @@
 //! but the values they are given: no environment, no files, no includes, bounded work and bounded output.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -231,7 +232,10 @@ fn fenced() -> Environment<'static> {
     });
     environment.add_filter("sha256", |text: &str| {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        digest.as_ref().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     });
     environment.add_function("now", |format: Rest<String>| {
         let format = format.first().map_or("%Y-%m-%dT%H:%M:%SZ", String::as_str);
@@ -264,10 +268,9 @@ fn whole_expression(source: &str) -> Option<&str> {
             Some(_) if escaped => escaped = false,
             Some(_) if character == '\\' => escaped = true,
             Some(open) if character == open => quote = None,
-            Some(_) => {}
             None if character == '"' || character == '\'' => quote = Some(character),
             None if character == '{' && previous == '{' => return None,
-            None => {}
+            Some(_) | None => {}
         }
         previous = character;
     }

@@ -87,7 +87,7 @@ pub enum SettingsError {
     #[error("`client_ids` lists no client, so every token would be refused; leave it out to accept any client")]
     NoClients,
     /// No HTTP client could be built.
-    #[error("no HTTP client could be built: {0}")]
+    #[error("no HTTP client could be built ({0}); does this machine have CA certificates?")]
     Net(NetError),
 }
 

@@ -248,12 +248,16 @@ mod tests {
         Input::compile(vec![
             property("start", json!({"type": "string", "format": "date"}), true),
             property("days", json!({"type": "integer", "default": 3}), false),
-            property("deep", json!({"type": "object", "properties": {"a": true}, "additionalProperties": false, "required": ["a"]}), false),
+            property(
+                "deep",
+                json!({"type": "object", "properties": {"a": true}, "additionalProperties": false, "required": ["a"]}),
+                false,
+            ),
         ])
         .unwrap()
     }
 
-    fn errors(arguments: Value) -> Vec<String> {
+    fn errors(arguments: &Value) -> Vec<String> {
         let arguments = arguments.as_object().cloned().unwrap();
         let errors = input().accept(arguments).unwrap_err();
         errors.iter().map(ToString::to_string).collect()
@@ -269,7 +273,7 @@ mod tests {
     #[test]
     fn each_wrong_argument_is_named() {
         assert_eq!(
-            errors(json!({"start": "soon", "gpid": "1", "deep": {"b": 1}})),
+            errors(&json!({"start": "soon", "gpid": "1", "deep": {"b": 1}})),
             [
                 "argument `start`: \"soon\" is not a \"date\"",
                 "unexpected member `b` in argument `deep`",
@@ -277,7 +281,7 @@ mod tests {
                 "unexpected argument `gpid`; this tool takes `start`, `days`, `deep`",
             ]
         );
-        assert_eq!(errors(json!({})), ["missing argument `start`"]);
+        assert_eq!(errors(&json!({})), ["missing argument `start`"]);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct PathError {
     pub why: String,
 }
 
+/// A part of an expanded path, and the name of the parameter it came from, if any.
+pub(super) type Expanded<'t> = (String, Option<&'t str>);
+
 /// A segment that would be empty, `.` or `..` once the values are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a path segment can't be empty, `.` or `..`")]
@@ -79,11 +82,8 @@ impl PathTemplate {
     ///
     /// # Errors
     /// Returns the name of the parameter at fault with [`DotSegment`] when a segment would be empty, `.` or `..`.
-    pub fn expand<'t>(
-        &'t self,
-        value: impl Fn(&str) -> String,
-    ) -> Result<Vec<(String, Option<&'t str>)>, (&'t str, DotSegment)> {
-        let mut parts: Vec<(String, Option<&str>)> = Vec::new();
+    pub fn expand(&self, value: impl Fn(&str) -> String) -> Result<Vec<Expanded<'_>>, (&str, DotSegment)> {
+        let mut parts: Vec<Expanded<'_>> = Vec::new();
         for segment in &self.segments {
             let mut whole = String::new();
             let mut culprit = None;
@@ -119,7 +119,7 @@ pub fn encode_segment(value: &str) -> String {
     utf8_percent_encode(value, ENCODED).to_string()
 }
 
-fn push<'t>(parts: &mut Vec<(String, Option<&'t str>)>, text: &str, name: Option<&'t str>) {
+fn push<'t>(parts: &mut Vec<Expanded<'t>>, text: &str, name: Option<&'t str>) {
     match parts.last_mut() {
         Some((last, None)) if name.is_none() => last.push_str(text),
         _ => parts.push((text.to_owned(), name)),

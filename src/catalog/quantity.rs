@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn quantities_are_read_and_written() {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(duration("2m"), Some(Duration::from_mins(2)));
         assert_eq!(size("1MiB"), Some(1 << 20));
         assert_eq!(size("64 KiB"), Some(65_536));
         assert_eq!(size("10"), Some(10));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ExitStatus;
 use super::print::Printer;
@@ -80,19 +80,21 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
 
 /// One object for all paths, so that the output is one JSON document.
 fn merged(reports: &[Findings]) -> Value {
-    let mut all = reports.iter().map(machine::json);
-    let mut first = all.next().unwrap_or_default();
-    for next in all {
-        for key in ["error_count", "warning_count"] {
-            let sum = first[key].as_u64().unwrap_or(0) + next[key].as_u64().unwrap_or(0);
-            first[key] = sum.into();
-        }
-        first["valid"] = (first["valid"] == true && next["valid"] == true).into();
-        if let (Some(list), Some(more)) = (first["diagnostics"].as_array_mut(), next["diagnostics"].as_array()) {
-            list.extend(more.iter().cloned());
-        }
-    }
-    first
+    let counts = reports.iter().map(|findings| findings.report.counts());
+    let (errors, warnings) =
+        counts.fold((0, 0), |(errors, warnings), counts| (errors + counts.errors, warnings + counts.warnings));
+    let diagnostics: Vec<Value> = reports
+        .iter()
+        .map(machine::json)
+        .filter_map(|mut report| report.get_mut("diagnostics").and_then(Value::as_array_mut).map(std::mem::take))
+        .flatten()
+        .collect();
+    json!({
+        "valid": errors == 0,
+        "error_count": errors,
+        "warning_count": warnings,
+        "diagnostics": diagnostics,
+    })
 }
 
 fn explain(written: &str, printer: &mut Printer) -> ExitStatus {

@@ -1,5 +1,6 @@
 //! `tollbridge demo`: everything on this machine, ready to be tried.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -130,10 +131,11 @@ fn welcome(url: &str, bridges: &Path, demo: &Demo) -> String {
         demo.issuer().domain(),
     );
     for DemoUser { name, note, token } in &users {
-        text.push_str(&format!("\n{name}'s access token ({note}; valid for 8 hours):\n\n{token}\n"));
+        let _ = write!(text, "\n{name}'s access token ({note}; valid for 8 hours):\n\n{token}\n");
     }
     let Some(alice) = users.first() else { return text };
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "\nCall a tool as {name} with curl:\n\n\
          curl -s {url} \\\n  \
          -H 'Authorization: Bearer {token}' \\\n  \
@@ -160,7 +162,7 @@ fn welcome(url: &str, bridges: &Path, demo: &Demo) -> String {
             },
         }),
         claude = claude(&alice.token, bridges, demo),
-    ));
+    );
     text
 }
 

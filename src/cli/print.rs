@@ -14,6 +14,7 @@ pub(super) struct Printer {
 
 // === impl Printer ===
 
+#[expect(clippy::unused_self, reason = "whoever holds the printer may print, nobody else")]
 impl Printer {
     pub(super) fn new() -> Self {
         let wanted = config::environment("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -1,4 +1,6 @@
 //! `tollbridge serve`: the bridges over Streamable HTTP or STDIO.
+#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
+#![allow(rustdoc::bare_urls, reason = "these comments are the text of --help")]
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,6 @@ const SECRET_VARIABLE: &str = "TOLLBRIDGE_OKTA_CLIENT_SECRET";
 
 /// Arguments of `serve`. Flags win over TOLLBRIDGE_* variables, and those over the server file.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Serve one client over standard input and output instead of HTTP
     #[arg(long)]
@@ -74,7 +75,7 @@ struct AuthArgs {
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> ExitStatus {
     let stdio = args.stdio;
-    let app = match configure(args).and_then(|settings| App::build(settings)) {
+    let app = match configure(args).and_then(App::build) {
         Ok((app, findings)) => {
             printer.findings(&findings);
             app

@@ -149,7 +149,8 @@ async fn holidays(Query(query): Params) -> Answer {
         Some(text) => text.parse().map_err(|_| bad_request("`year` must be a year such as 2026"))?,
     };
     let days = [("01-01", "New Year"), ("05-01", "Labour Day"), ("12-25", "Christmas Day"), ("12-26", "Boxing Day")];
-    let days: Vec<Value> = days.iter().map(|(day, name)| json!({"date": format!("{year}-{day}"), "name": name})).collect();
+    let days: Vec<Value> =
+        days.iter().map(|(day, name)| json!({"date": format!("{year}-{day}"), "name": name})).collect();
     Ok(ok(json!({"year": year, "holidays": days})))
 }
 
@@ -239,10 +240,14 @@ fn own(claims: &Map<String, Value>, employee: &str) -> Result<(), Failure> {
 
 fn record(gpid: &str) -> Result<Value, Failure> {
     let found = match gpid {
-        "10012345" => json!({"gpid": gpid, "name": "Alice Arnold", "title": "HR Business Partner", "department": "People",
-            "manager": "Marta Keller", "location": "Berlin", "hired": "2019-04-01"}),
-        "20023456" => json!({"gpid": gpid, "name": "Bob Brandt", "title": "Shift Supervisor", "department": "Operations",
-            "manager": "Alice Arnold", "location": "Hamburg", "hired": "2022-09-15"}),
+        "10012345" => {
+            json!({"gpid": gpid, "name": "Alice Arnold", "title": "HR Business Partner", "department": "People",
+            "manager": "Marta Keller", "location": "Berlin", "hired": "2019-04-01"})
+        }
+        "20023456" => {
+            json!({"gpid": gpid, "name": "Bob Brandt", "title": "Shift Supervisor", "department": "Operations",
+            "manager": "Alice Arnold", "location": "Hamburg", "hired": "2022-09-15"})
+        }
         _ => return Err(Failure(StatusCode::NOT_FOUND, json!({"message": "No employee with that gpid"}))),
     };
     Ok(found)

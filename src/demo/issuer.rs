@@ -176,7 +176,8 @@ async fn token(State(issuer): State<Issuer>, headers: HeaderMap, Form(form): For
     let claims = Map::from_iter([("sub".to_owned(), issuer.client_id().into())]);
     match issuer.sign(claims, SERVICE_LIFE, &["hr.read"], issuer.client_id()) {
         Some(token) => {
-            let answer = json!({"access_token": token, "token_type": "Bearer", "expires_in": SERVICE_LIFE, "scope": "hr.read"});
+            let answer =
+                json!({"access_token": token, "token_type": "Bearer", "expires_in": SERVICE_LIFE, "scope": "hr.read"});
             ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
         }
         None => oauth_error(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
@@ -229,7 +230,9 @@ fn person(login: &str) -> Option<Map<String, Value>> {
     let claims = match login {
         "alice" => json!({"gpid": "10012345", "employeeNumber": "20012345", "name": "Alice Arnold",
             "email": "alice@example.com", "groups": ["Everyone", "HR"]}),
-        "bob" => json!({"employeeNumber": "20023456", "name": "Bob Brandt", "email": "bob@example.com", "groups": ["Everyone"]}),
+        "bob" => {
+            json!({"employeeNumber": "20023456", "name": "Bob Brandt", "email": "bob@example.com", "groups": ["Everyone"]})
+        }
         _ => return None,
     };
     claims.as_object().cloned()

@@ -189,7 +189,7 @@ impl Gate {
             AuthError::Rejected { .. } => warn!(path, reason = error.reason(), "Access denied."),
             AuthError::Unavailable { .. } => error!(path, reason = error.reason(), "Tokens can't be checked."),
         }
-        let mut response = refusal(error.status(), &error.message());
+        let mut response = refusal(error.status(), error.message());
         if error.status() == StatusCode::UNAUTHORIZED {
             let known = path == "/mcp" || path.starts_with("/mcp/");
             let url = format!("{}{METADATA_PATH}{}", self.public_url, if known { path } else { "" });

@@ -177,16 +177,15 @@ impl Reader {
         });
         let from_flags = auth.is_some();
         let auth_at = if from_flags { At(None) } else { root.get("auth") };
-        let auth = match auth.as_ref().or(spec.auth.as_ref()) {
-            Some(auth) => self.auth(auth, &auth_at),
-            None => {
-                self.push(
-                    Diagnostic::new(Code::MissingAuth, "there is no `auth`: who may call?")
-                        .help("write `auth: { okta: … }` into tollbridge.yaml, or use --okta-domain and its companions")
-                        .help("to try things out on this machine only: `--no-auth`"),
-                );
-                None
-            }
+        let auth = if let Some(auth) = auth.as_ref().or(spec.auth.as_ref()) {
+            self.auth(auth, &auth_at)
+        } else {
+            self.push(
+                Diagnostic::new(Code::MissingAuth, "there is no `auth`: who may call?")
+                    .help("write `auth: { okta: … }` into tollbridge.yaml, or use --okta-domain and its companions")
+                    .help("to try things out on this machine only: `--no-auth`"),
+            );
+            None
         };
         let allowed_hosts: Vec<String> = spec.allowed_hosts.iter().cloned().chain(allowed_hosts).collect();
         let allowed_origins = self.origins(spec, root, allowed_origins);
@@ -389,7 +388,7 @@ impl Reader {
     }
 
     fn request_timeout(&mut self, spec: &ServerSpec, root: &At<'_>) -> Duration {
-        const DEFAULT: Duration = Duration::from_secs(60);
+        const DEFAULT: Duration = Duration::from_mins(1);
         let Some(written) = spec.limits.request_timeout.as_deref() else { return DEFAULT };
         quantity::duration(written).unwrap_or_else(|| {
             self.push(root.get("limits").get("request_timeout").error(

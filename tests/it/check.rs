@@ -101,7 +101,11 @@ fn files_that_cannot_be_read_are_findings_too() {
 
 #[test]
 fn a_clash_between_bridges_names_both_places() {
-    let tool = |bridge: &str| format!("bridge: {bridge}\ntools:\n  t: {{ description: T., response: {{ text: hi }} }}\nresources:\n  a://x: {{ text: x }}\n");
+    let tool = |bridge: &str| {
+        format!(
+            "bridge: {bridge}\ntools:\n  t: {{ description: T., response: {{ text: hi }} }}\nresources:\n  a://x: {{ text: x }}\n"
+        )
+    };
     let (_folder, code, words) = check(&[("a.yaml", tool("a").as_bytes()), ("b.yaml", tool("b").as_bytes())]);
     assert_eq!(code, 1);
     assert_eq!(words.matches("error[TB0108]").count(), 2, "{words}");
@@ -124,7 +128,8 @@ fn all_findings_come_at_once() {
 #[test]
 fn findings_can_be_read_by_programs() {
     let path = root().join("tests/bad");
-    let (code, stdout, stderr) = run(&path, &["check", "--format", "json", "TB0103-unknown-claim.yaml", "TB0201-caller-token.yaml"]);
+    let (code, stdout, stderr) =
+        run(&path, &["check", "--format", "json", "TB0103-unknown-claim.yaml", "TB0201-caller-token.yaml"]);
     assert_eq!((code, stderr.as_str()), (1, ""));
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((report["valid"].as_bool(), report["error_count"].as_u64()), (Some(false), Some(1)));

@@ -91,8 +91,10 @@ fn the_curl_line_and_the_settings_of_claude_desktop_work_when_pasted() {
 fn the_line_for_mcp_inspector_works_when_pasted() {
     let (_demo, said) = Demo::start();
     let bin = tool("node_modules/.bin");
-    let line = paragraph(&said, "npx @modelcontextprotocol/inspector")
-        .replace("npx @modelcontextprotocol/inspector", &format!("{} {}/mcp-inspector", node().display(), bin.display()));
+    let line = paragraph(&said, "npx @modelcontextprotocol/inspector").replace(
+        "npx @modelcontextprotocol/inspector",
+        &format!("{} {}/mcp-inspector", node().display(), bin.display()),
+    );
     let output = Command::new("bash").arg("-c").arg(line).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && stdout.contains("2026-01-05"), "{stdout}{stderr}");
@@ -128,7 +130,10 @@ fn both_people_are_themselves_and_every_tool_answers() {
         "Request TO-1001 is submitted: 3 days from 2026-12-01 to 2026-12-03."
     );
     let clash = call(bob, "request_time_off", ask);
-    assert_eq!((clash["isError"].as_bool(), text(&clash)), (Some(true), "These days overlap with request TO-1001.".to_owned()));
+    assert_eq!(
+        (clash["isError"].as_bool(), text(&clash)),
+        (Some(true), "These days overlap with request TO-1001.".to_owned())
+    );
     let long = call(bob, "request_time_off", json!({"start": "2026-06-01", "days": 20}));
     assert_eq!(text(&long), "API error: 422: More than 10 consecutive days need a manager's approval");
     assert!(text(&call(bob, "get_time_off", json!({}))).contains(r#""days_left":25"#));

@@ -155,7 +155,9 @@ fn requests_without_exactly_one_bearer_token_are_refused() {
     let words = "Access denied: Missing or invalid Bearer token";
     assert_eq!(refused(&server, &[]), words);
     let bearer = format!("Bearer {token}");
-    for header in ["", "Bearer", "Bearer ", "Basic YWxpY2U6eA==", &token, &format!("{bearer} more"), &format!("Token {token}")] {
+    for header in
+        ["", "Bearer", "Bearer ", "Basic YWxpY2U6eA==", &token, &format!("{bearer} more"), &format!("Token {token}")]
+    {
         assert_eq!(refused(&server, &[("authorization", header)]), words, "{header}");
     }
     assert_eq!(refused(&server, &[("authorization", &bearer), ("authorization", &bearer)]), words);

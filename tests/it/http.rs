@@ -7,7 +7,8 @@ use crate::support::{Fixture, Provider, Reply, Server};
 const TOOLS: &str = "bridge: one\ntitle: One\ninstructions: Use one.\ntools:\n  hi: { description: Hi., parameters: { name: { type: string } }, response: { text: 'Hi {{ args.name }}' } }\nresources:\n  a://one: { text: one }\n";
 const OTHER: &str = "bridge: two\ninstructions: Use two.\ntools:\n  ho: { description: Ho., response: { text: Ho } }\nresources:\n  a://two: { text: two }\n";
 
-const JSON: [(&str, &str); 2] = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+const JSON: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
 
 fn serve() -> Server {
     let mut fixture = Fixture::new().bridge(TOOLS);
@@ -37,7 +38,13 @@ fn host_and_origin_are_checked_always() {
         headers.push((name, value));
         server.send("POST", "/mcp", &headers, "{}").status
     };
-    for origin in ["http://evil.example", "null", "https://localhost.evil.example", "http://localhost.evil.example:80", "http://127.0.0.1.evil.example"] {
+    for origin in [
+        "http://evil.example",
+        "null",
+        "https://localhost.evil.example",
+        "http://localhost.evil.example:80",
+        "http://127.0.0.1.evil.example",
+    ] {
         assert_eq!(status("origin", origin), 403, "{origin}");
     }
     assert_ne!(status("origin", "http://localhost:5173"), 403);
@@ -125,7 +132,8 @@ fn one_bridge_can_be_served_alone() {
     };
     assert_eq!(names("/mcp"), ["hi", "ho"]);
     assert_eq!(names("/mcp/two"), ["ho"]);
-    let call = |path: &str, tool: &str| server.rpc(path, None, "tools/call", &json!({"name": tool, "arguments": {}})).json();
+    let call =
+        |path: &str, tool: &str| server.rpc(path, None, "tools/call", &json!({"name": tool, "arguments": {}})).json();
     assert_eq!(call("/mcp/two", "ho")["result"]["content"][0]["text"], "Ho");
     // A tool of another bridge and a tool that does not exist look the same.
     assert_eq!(call("/mcp/two", "hi")["error"]["message"], "no such tool: hi");
@@ -194,7 +202,8 @@ fn a_configuration_that_is_not_safe_or_not_whole_is_refused_at_start() {
 #[test]
 fn the_server_file_is_checked_with_places() {
     let mut fixture = Fixture::new().bridge(TOOLS);
-    fixture.write("tollbridge.yaml", "listen: 127.0.0.1\nauth:\n  okta: { domain: 'https://x.okta.com', clientid: a }\n");
+    fixture
+        .write("tollbridge.yaml", "listen: 127.0.0.1\nauth:\n  okta: { domain: 'https://x.okta.com', clientid: a }\n");
     let words = refuses(&fixture, &[]);
     assert!(words.contains("tollbridge.yaml:3:41") && words.contains("did you mean `client_id`?"), "{words}");
     fixture.write("tollbridge.yaml", "listen: 127.0.0.1\nauth: { none: true }\nlimits: { request_timeout: 1 year }\n");

@@ -12,6 +12,8 @@
 )]
 
 mod check;
+mod clients;
+mod conformance;
 mod demo;
 mod floors;
 mod guide;

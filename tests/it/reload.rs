@@ -5,14 +5,16 @@ use serde_json::json;
 use crate::support::{Fixture, Server};
 
 fn bridge(answer: &str) -> String {
-    format!("bridge: test\ntools:\n  t: {{ description: T., response: {{ text: {answer} }} }}\nresources:\n  a://x: {{ file: x.txt }}\n")
+    format!(
+        "bridge: test\ntools:\n  t: {{ description: T., response: {{ text: {answer} }} }}\nresources:\n  a://x: {{ file: x.txt }}\n"
+    )
 }
 
 fn serve() -> Server {
     let mut fixture = Fixture::new().bridge(&bridge("first"));
     fixture.write("bridges/x.txt", "one");
-    let server = fixture.serve();
-    server
+
+    fixture.serve()
 }
 
 fn write(server: &Server, name: &str, text: &str) {

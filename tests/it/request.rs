@@ -21,7 +21,7 @@ const OPEN: &str = "  credentials: none";
 
 #[test]
 fn every_place_of_a_request_can_be_filled() {
-    let tool = r#"
+    let tool = r"
   t:
     description: All places.
     endpoint: POST /a/{id}/b.{kind}
@@ -35,7 +35,7 @@ fn every_place_of_a_request_can_be_filled() {
       lang:    { in: cookie, value: de }
       deep:    { as: deepest, type: object, properties: { a: { type: array } } }
       flag:    { type: boolean }
-"#;
+";
     let arguments = json!({"id": "x/y z", "q": "a=1&admin=true", "many": [1, 2], "X-Trace": "t 1",
         "theme": "dark; path=/", "deep": {"a": [null, "\"}"]}, "flag": true});
     let request = sent(OPEN, tool, &arguments);
@@ -124,8 +124,14 @@ fn wrong_arguments_are_refused_with_their_names_and_nothing_is_sent() {
         (json!({"id": "a", "when": "tomorrow"}), "argument `when`: \"tomorrow\" is not a \"date\""),
         (json!({"id": "a", "wehn": "x"}), "unexpected argument `wehn`; this tool takes `id`, `when`, `X-Id`"),
         (json!({"id": ".."}), "argument `id` can't be used: it is a path segment can't be empty, `.` or `..`"),
-        (json!({"id": "a", "X-Id": "a\r\nHost: evil"}), "argument `X-Id` can't be used: it is a text with characters that a header can't hold"),
-        (json!({"id": "a", "X-Id": "ü"}), "argument `X-Id` can't be used: it is a text with characters that a header can't hold"),
+        (
+            json!({"id": "a", "X-Id": "a\r\nHost: evil"}),
+            "argument `X-Id` can't be used: it is a text with characters that a header can't hold",
+        ),
+        (
+            json!({"id": "a", "X-Id": "ü"}),
+            "argument `X-Id` can't be used: it is a text with characters that a header can't hold",
+        ),
     ] {
         assert_eq!(server.call("t", &arguments).error(), words, "{arguments}");
     }
@@ -137,7 +143,10 @@ fn every_credential_signs_in_its_own_way() {
     let tool = "\n  t:\n    description: Signed in.\n    endpoint: GET /a\n";
     let send = |credentials: &str| {
         let api = Api::start();
-        let yaml = format!("bridge: test\nupstream:\n  url: {}\n  headers: {{ X-App: 'a ${{APP}}' }}\n  credentials: {credentials}\ntools:{tool}", api.url());
+        let yaml = format!(
+            "bridge: test\nupstream:\n  url: {}\n  headers: {{ X-App: 'a ${{APP}}' }}\n  credentials: {credentials}\ntools:{tool}",
+            api.url()
+        );
         let fixture = Fixture::new().bridge(&yaml).env("KEY", "k3y/+ \"").env("APP", "tollbridge");
         fixture.serve().call("t", &json!({}));
         api.last()
@@ -145,7 +154,10 @@ fn every_credential_signs_in_its_own_way() {
     assert_eq!(send("none").header("authorization"), None);
     assert_eq!(send("none").header("x-app"), Some("a tollbridge"));
     assert_eq!(send("{ bearer: '${KEY}' }").header("authorization"), Some("Bearer k3y/+ \""));
-    assert_eq!(send("{ basic: { username: u, password: '${KEY}' } }").header("authorization"), Some("Basic dTprM3kvKyAi"));
+    assert_eq!(
+        send("{ basic: { username: u, password: '${KEY}' } }").header("authorization"),
+        Some("Basic dTprM3kvKyAi")
+    );
     assert_eq!(send("{ api_key: { header: X-Key, value: '${KEY}' } }").header("x-key"), Some("k3y/+ \""));
     assert_eq!(send("{ api_key: { query: key, value: '${KEY}' } }").target, "/a?key=k3y%2F%2B%20%22");
 }

@@ -46,7 +46,10 @@ fn the_media_type_says_what_kind_of_content_it_is() {
     assert_eq!(content("image/png", b"\x89PNG"), json!({"type": "image", "data": "iVBORw==", "mimeType": "image/png"}));
     assert_eq!(content("audio/wav", b"RIFF"), json!({"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav"}));
     let blob = content("application/pdf", b"%PDF\xff");
-    assert_eq!((blob["type"].as_str(), blob["resource"]["mimeType"].as_str()), (Some("resource"), Some("application/pdf")));
+    assert_eq!(
+        (blob["type"].as_str(), blob["resource"]["mimeType"].as_str()),
+        (Some("resource"), Some("application/pdf"))
+    );
     assert_eq!(blob["resource"]["blob"], "JVBERv8=");
 }
 
@@ -69,11 +72,17 @@ fn errors_of_the_api_are_told_in_the_guides_words() {
     assert_eq!(told(401, json!({})), "Token rejected by API");
     assert_eq!(told(403, json!({"message": "not yours"})), "Access denied by API: not yours");
     assert_eq!(told(404, json!({"title": "gone"})), "Resource not found: gone");
-    assert_eq!(told(500, json!({"error": {"message": "boom\n\u{1b}[31m at line 3"}})), "API error: 500: boom [31m at line 3");
+    assert_eq!(
+        told(500, json!({"error": {"message": "boom\n\u{1b}[31m at line 3"}})),
+        "API error: 500: boom [31m at line 3"
+    );
     assert_eq!(told(418, json!([])), "API error: 418");
     api.answer("/secret-base/t", Answer::text(502, "<html>stack trace</html>"));
     assert_eq!(server.call("t", &json!({})).error(), "API error: 502");
-    api.answer("/secret-base/t", Answer::Raw(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_vec()));
+    api.answer(
+        "/secret-base/t",
+        Answer::Raw(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_vec()),
+    );
     assert_eq!(server.call("t", &json!({})).error(), "API error: 302");
     assert!(!api.lines().iter().any(|line| line.contains("elsewhere")));
 }
@@ -111,7 +120,16 @@ fn an_api_that_does_not_answer_well_is_an_error_the_model_can_read() {
     assert_eq!(server.call("t", &json!({})).error(), "The connection to the API broke");
     api.answer("/secret-base/t", Answer::text(200, &"x".repeat(65 * 1024)));
     assert_eq!(server.call("t", &json!({})).error(), "The API's answer is larger than 64 KiB; ask for less");
-    let endless = [b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(), b"8000\r\n".to_vec(), vec![b'x'; 0x8000], b"\r\n".to_vec(), b"8000\r\n".to_vec(), vec![b'x'; 0x8000], b"\r\n1\r\nx\r\n".to_vec()].concat();
+    let endless = [
+        b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(),
+        b"8000\r\n".to_vec(),
+        vec![b'x'; 0x8000],
+        b"\r\n".to_vec(),
+        b"8000\r\n".to_vec(),
+        vec![b'x'; 0x8000],
+        b"\r\n1\r\nx\r\n".to_vec(),
+    ]
+    .concat();
     api.answer("/secret-base/t", Answer::Raw(endless));
     assert_eq!(server.call("t", &json!({})).error(), "The API's answer is larger than 64 KiB; ask for less");
 }

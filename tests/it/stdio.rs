@@ -38,8 +38,11 @@ impl Pipes {
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut pipes = Self { child, stdin, stdout, next: 0 };
-        let started = pipes.request("initialize", &json!({"protocolVersion": "2025-06-18", "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"}}));
+        let started = pipes.request(
+            "initialize",
+            &json!({"protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"}}),
+        );
         assert_eq!(started["result"]["serverInfo"]["name"], "tollbridge");
         pipes.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         pipes
@@ -143,8 +146,11 @@ fn the_token_comes_from_an_argument_that_only_the_engine_sees() {
 fn both_protocol_eras_are_spoken() {
     let (provider, api) = (Provider::shared(), Api::start());
     let mut pipes = Pipes::start(&fixture(provider, &api));
-    let again = pipes.request("initialize", &json!({"protocolVersion": "2099-01-01", "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"}}));
+    let again = pipes.request(
+        "initialize",
+        &json!({"protocolVersion": "2099-01-01", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"}}),
+    );
     assert!(again.get("error").is_some(), "{again}");
     assert_eq!(pipes.request("ping", &json!({}))["result"], json!({}));
 }

@@ -1,4 +1,4 @@
-//! What the tests stand on: the built binary, an API that records raw requests, and a real OpenID provider.
+//! What the tests stand on: the built binary, an API that records raw requests, and a real `OpenID` provider.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -359,14 +359,14 @@ impl Fixture {
         let shared = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                shared.lock().unwrap().push_str(&format!("{line}\n"));
+                shared.lock().unwrap().extend([line.as_str(), "\n"]);
                 let _ = sender.send(line);
             }
         });
         let mut server = Server { fixture: self, child, lines: Mutex::new(lines), log, address: String::new() };
         let line = server.wait_for("Serving Streamable HTTP.");
         let entry: Value = serde_json::from_str(&line).unwrap();
-        server.address = entry["fields"]["address"].as_str().unwrap().to_owned();
+        entry["fields"]["address"].as_str().unwrap().clone_into(&mut server.address);
         server
     }
 }

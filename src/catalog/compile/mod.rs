@@ -24,7 +24,7 @@ use crate::template::Builder;
 /// How long a request may take unless `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that `timeout` may say.
-const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 /// The largest answer accepted unless `max_response_bytes` says otherwise.
 const MAX_RESPONSE: usize = 1 << 20;
 
@@ -451,10 +451,11 @@ fn collect_strings(at: &Cursor<'_>, found: &mut dyn FnMut(&Cursor<'_>, &str)) {
 fn may_hold_variable(pointer: &str) -> bool {
     let parts: Vec<&str> = pointer.split('/').skip(1).collect();
     match parts.as_slice() {
-        ["upstream", "url"] | ["upstream", "headers" | "credentials", ..] => true,
-        ["tools", _, "parameters", _, "value", ..] => true,
-        ["tools", _, "body", ..] => true,
-        ["resources", _, "json" | "text", ..] => true,
+        ["upstream", "url"]
+        | ["upstream", "headers" | "credentials", ..]
+        | ["tools", _, "parameters", _, "value", ..]
+        | ["tools", _, "body", ..]
+        | ["resources", _, "json" | "text", ..] => true,
         [first, ..] => first.starts_with("x-"),
         [] => false,
     }

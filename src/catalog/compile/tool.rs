@@ -208,7 +208,12 @@ impl Compiler<'_> {
             shape: shape.unwrap_or_default(),
             shape_claims: shape_claims.into_iter().collect(),
         };
-        if let Some((_, first)) = self.tools.get(name) {
+        self.add(tool, at);
+    }
+
+    fn add(&mut self, tool: Tool, at: &Cursor<'_>) {
+        let name = tool.name.clone();
+        if let Some((_, first)) = self.tools.get(&name) {
             let finding = at
                 .key_error(
                     Code::DuplicateName,
@@ -219,7 +224,7 @@ impl Compiler<'_> {
             self.push(finding);
             return;
         }
-        self.tools.insert(name.to_owned(), (tool, at.key_span()));
+        self.tools.insert(name, (tool, at.key_span()));
     }
 
     /// An argument that goes nowhere would make the model believe that it matters.
@@ -618,8 +623,9 @@ impl Compiler<'_> {
         let written = schema.clone();
         if let Err(reference) = input::root_references(&mut schema, name) {
             let span = at.find(self.sources, &reference);
-            let finding = Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
-                .at(span, "only references that begin with `#` are followed; nothing is fetched");
+            let finding =
+                Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
+                    .at(span, "only references that begin with `#` are followed; nothing is fetched");
             self.push(finding);
             return None;
         }

@@ -17,7 +17,7 @@ const trouble = {
     answer(ctx, 200, '<!doctype html><title>Sign in</title><p>Sign in to the network.</p>');
   },
   redirect: (ctx) => {
-    ctx.set('Location', '/elsewhere');
+    ctx.set('Location', '?followed'); // Whoever follows is seen again, with this in its query.
     answer(ctx, 307, '');
   },
   hang: (ctx) => {
