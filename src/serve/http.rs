@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::ServeError;
 use super::session::{SESSION_HEADER, Seal};
@@ -187,7 +187,8 @@ impl Gate {
         match error {
             AuthError::Missing => info!(path, reason = error.reason(), "Access denied."),
             AuthError::Rejected { .. } => warn!(path, reason = error.reason(), "Access denied."),
-            AuthError::Unavailable { .. } => error!(path, reason = error.reason(), "Tokens can't be checked."),
+            // The authenticator has said so, once for all who wait.
+            AuthError::Unavailable { .. } => info!(path, reason = error.reason(), "Tokens can't be checked."),
         }
         let mut response = refusal(error.status(), error.message());
         if error.status() == StatusCode::UNAUTHORIZED {

@@ -75,8 +75,11 @@ impl HttpUpstream {
         let client = match lent {
             Some(client) => client,
             None => Client::new(&ClientSettings::default()).map_err(|why| {
-                Diagnostic::new(Code::InvalidUrl, format!("no HTTP client can be made: {why}"))
-                    .at(*url_span, "for this API")
+                Diagnostic::new(
+                    Code::InvalidUrl,
+                    format!("no HTTP client can be made: {why}; does this machine have CA certificates?"),
+                )
+                .at(*url_span, "for this API")
             })?,
         };
         Ok(Self {
