@@ -115,11 +115,13 @@ fn is_access_token(claims: &Map<String, Value>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// An ID token tells its client, and nobody else, when the user signed in.
+/// An ID token is for its client and nobody else; it tells when the user signed in, or at least grants no scope.
 fn is_for_its_own_client(claims: &Map<String, Value>) -> bool {
     let client = text(claims, "client_id").or_else(|| text(claims, "cid"));
     let mut audiences = audiences(claims);
-    client.is_some() && audiences.next() == client && audiences.next().is_none() && given(claims, "auth_time").is_some()
+    let only_audience = client.is_some() && audiences.next() == client && audiences.next().is_none();
+    let grants_nothing = ["scope", "scp"].iter().all(|name| given(claims, name).is_none());
+    only_audience && (grants_nothing || given(claims, "auth_time").is_some())
 }
 
 fn is_in_time(claims: &Map<String, Value>, now: f64) -> Result<(), Rejection> {

@@ -180,6 +180,11 @@ fn tokens_that_are_not_good_here_are_refused() {
         ("for another audience", provider.token(&json!({"user": "alice", "audience": "api://payroll"}))),
         ("a refresh token", provider.token(&json!({"user": "alice", "kind": "refresh"}))),
         ("an ID token", provider.token(&json!({"user": "alice", "kind": "id"}))),
+        (
+            "a refresh token with an audience",
+            provider.token(&json!({"user": "alice", "kind": "refresh",
+            "claims": {"aud": "api://enterprise"}})),
+        ),
         ("bound to a key", provider.token(&json!({"user": "alice", "kind": "dpop"}))),
         ("too long", "x".repeat(20_000)),
     ];
@@ -188,6 +193,19 @@ fn tokens_that_are_not_good_here_are_refused() {
         assert_eq!(message, "Access denied: Invalid or expired token", "{what}");
     }
     assert!(api.requests().is_empty());
+}
+
+#[test]
+fn an_id_token_is_refused_even_where_the_audience_is_a_client_id() {
+    let provider = Provider::shared();
+    let mut fixture = Fixture::with_okta(provider).bridge("bridge: b\n");
+    let path = fixture.path().join("tollbridge.yaml");
+    let server = std::fs::read_to_string(path).unwrap().replace("api://enterprise", "cli");
+    fixture.write("tollbridge.yaml", &server);
+    let server = fixture.serve();
+    let list = |token: &str| server.rpc("/mcp", Some(token), "tools/list", &json!({})).status;
+    assert_eq!(list(&provider.token(&json!({"user": "alice", "kind": "id"}))), 401);
+    assert_eq!(list(&provider.token(&json!({"user": "alice", "audience": "cli"}))), 200);
 }
 
 #[test]

@@ -260,7 +260,7 @@ fn post(url: &str, body: Option<&Value>) -> Value {
     let answer = block_on(async {
         let client = reqwest::Client::new();
         let request = match body {
-            Some(body) => client.post(url).json(body),
+            Some(body) => client.post(url).header("content-type", "application/json").body(body.to_string()),
             None => client.get(url),
         };
         request.timeout(PATIENCE).send().await.unwrap().text().await.unwrap()

@@ -625,7 +625,7 @@ impl Compiler<'_> {
             let span = at.find(self.sources, &reference);
             let finding =
                 Diagnostic::new(Code::InvalidSchema, format!("`{reference}` points outside the schema of `{name}`"))
-                    .at(span, "only references that begin with `#` are followed; nothing is fetched");
+                    .at(span, "only references that begin with `#/` are followed; nothing is fetched");
             self.push(finding);
             return None;
         }
