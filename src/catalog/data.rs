@@ -61,6 +61,17 @@ impl Data {
         }
     }
 
+    /// Whether a secret goes into it.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Self::Constant(_) | Self::Template(_) => false,
+            Self::Mixed(_) => true,
+            Self::List(items) => items.iter().any(Self::has_secret),
+            Self::Map(members) => members.iter().any(|(_, data)| data.has_secret()),
+        }
+    }
+
     /// Gives the data for one call; `None` when the whole of it is a leaf that is undefined because an optional argument
     /// is absent. Undefined leaves inside lists and objects are left out.
     ///

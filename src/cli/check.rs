@@ -49,13 +49,13 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
             Ok((catalog, findings)) => {
                 if args.format == Format::Text {
                     printer.findings(&findings);
+                    let resources = catalog.resources.len() + catalog.resource_templates.len();
                     printer.result(&format!(
-                        "{}: {} bridge{}, {} tools, {} resources: fine",
+                        "{}: {}, {}, {}: fine",
                         path.display(),
-                        catalog.bridges.len(),
-                        if catalog.bridges.len() == 1 { "" } else { "s" },
-                        catalog.tools.len(),
-                        catalog.resources.len() + catalog.resource_templates.len(),
+                        counted(catalog.bridges.len(), "bridge"),
+                        counted(catalog.tools.len(), "tool"),
+                        counted(resources, "resource"),
                     ));
                 }
                 findings
@@ -76,6 +76,10 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
         printer.result(&format!("{:#}", merged(&reports)));
     }
     status
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// One object for all paths, so that the output is one JSON document.

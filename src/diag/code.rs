@@ -351,8 +351,8 @@ codes! {
         "right only when the API is an intended audience of this very token: MCP forbids passing a"
         "token on to anyone else, and an API that accepts foreign tokens can't tell callers apart."
         ""
-        "    credentials: { caller_token: { audience: api://hr } }     # check the audience each call"
-        "    credentials: { token_exchange: { … } }                    # get a token for the API instead"
+        "The server's `auth` refuses tokens for another audience than its own, so the API must be"
+        "within that one. Exchanging the token for one of the API (`token_exchange`) is not built yet."
     ]
     UnusedClaim "TB0202" Warning "claim that is never used" [
         "`claims:` defines a name that no parameter and no template uses. Remove it, or check the"

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::auth::{self, AuthSettings, Authenticator};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
-use crate::live::{Live, Loader, Watcher};
+use crate::live::{Live, Loader, ReloadOutcome, Watcher};
 use crate::mcp::{self, Caller, TokenSource};
 use settings::Settings;
 
@@ -116,6 +116,18 @@ impl App {
     }
 }
 
+/// Reloads where blocking is allowed: reading and compiling may take a while, and calls go on meanwhile.
+async fn reload(live: &Arc<Live>) -> Option<ReloadOutcome> {
+    let live = Arc::clone(live);
+    match tokio::task::spawn_blocking(move || live.reload()).await {
+        Ok(outcome) => Some(outcome),
+        Err(error) => {
+            warn!(%error, "A reload was lost; the running definitions keep serving.");
+            None
+        }
+    }
+}
+
 /// Reloads whenever the files change, until `shutdown` is cancelled.
 async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: CancellationToken) {
     let mut watcher = match Watcher::new(&path) {
@@ -126,16 +138,19 @@ async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: Cancellation
         }
     };
     info!(path = %path.display(), "Watching the bridge files.");
+    // What changed between the first load and the beginning of the watch has made no event.
+    if let Some(outcome) = reload(&live).await
+        && !matches!(outcome, ReloadOutcome::Unchanged)
+    {
+        outcome.log();
+    }
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             changed = watcher.changed() => if changed.is_none() { return },
         }
-        let live = Arc::clone(&live);
-        // Reading and compiling may take a while; calls go on meanwhile.
-        match tokio::task::spawn_blocking(move || live.reload()).await {
-            Ok(outcome) => outcome.log(),
-            Err(error) => warn!(%error, "A reload was lost; the running definitions keep serving."),
+        if let Some(outcome) = reload(&live).await {
+            outcome.log();
         }
     }
 }

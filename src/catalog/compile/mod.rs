@@ -316,7 +316,7 @@ impl<'d> Compiler<'d> {
                         "the caller's own access token is forwarded to this API".to_owned(),
                         "every call of this bridge carries the caller's token",
                     )
-                    .help("right only when the API is within the audience of that token; the alternative is `token_exchange`"),
+                    .help("right only when the API is within the audience of that token; the alternative, `token_exchange`, is not built yet"),
                 );
                 Some(Credential::CallerToken)
             }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::text::{Members, Names};
 use super::{Compiler, Place, RESERVED_HEADERS, TIMEOUT, kind_of};
 use crate::catalog::input::{self, Input, InputProperty};
-use crate::catalog::{Annotations, Binding, BodyTemplate, Location, Operation, PathTemplate, Source, Tool};
+use crate::catalog::{Annotations, Binding, BodyTemplate, Data, Location, Operation, PathTemplate, Source, Tool};
 use crate::config::bridge::{AnnotationsSpec, BodySpec, LocationSpec, ParamSpec, RequiredSpec, ResponseSpec, ToolSpec};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -382,7 +382,7 @@ impl Compiler<'_> {
             return Some(Parameter {
                 binding: location.map(|location| Binding {
                     name: name.to_owned(),
-                    source: Source::Value(crate::catalog::Data::Constant(value.clone())),
+                    source: Source::Value(Data::Constant(value.clone())),
                     location,
                     required: !optional,
                 }),
@@ -708,9 +708,15 @@ impl Compiler<'_> {
                         "write a single value",
                     ));
                 }
-                if let (Source::Value(data), Some(compiled)) =
-                    (&mut binding.source, self.data(&at, value, names, place.directory, claims))
-                {
+                let compiled = self.data(&at, value, names, place.directory, claims);
+                if binding.location == Location::Path && compiled.as_ref().is_some_and(Data::has_secret) {
+                    self.push(at.error(
+                        Code::VariableNotAllowed,
+                        "`${…}` can't stand in the path",
+                        "paths end up in logs; put it into `upstream.url`, a header or the query",
+                    ));
+                }
+                if let (Source::Value(data), Some(compiled)) = (&mut binding.source, compiled) {
                     *data = compiled;
                 }
             }
