@@ -112,8 +112,8 @@ pub fn run() -> ExitStatus {
 
 /// Logs go to stderr: under STDIO, stdout belongs to the protocol.
 fn start_logging(cli: &Cli, printer: &mut Printer) -> Result<(), ExitStatus> {
-    // rmcp warns about ordinary mistakes and departures of clients.
-    let quieted = format!("rmcp=error,{}", cli.log);
+    // rmcp logs departures of clients as errors; what matters to an admin, our own rooms say.
+    let quieted = format!("rmcp=off,{}", cli.log);
     let filter = EnvFilter::try_new(quieted).map_err(|error| {
         printer.error(&format!("--log can't be read: {error}"));
         ExitStatus::Usage
