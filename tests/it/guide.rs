@@ -30,6 +30,13 @@ tools:
     endpoint: GET /strict/{gpid}
     parameters:
       gpid: { claim: strict }
+  templated:
+    description: Uses the claim in a template.
+    endpoint: POST /templated
+    body: { json: { who: "{{ claims.strict }}", note: "{{ claims.strict }}!" } }
+  told:
+    description: Uses the claim in its answer.
+    response: { text: "You are {{ claims.strict }}." }
 resources:
   config://app/settings:
     json: { app_name: Enterprise HR System, version: 2.1.0 }
@@ -113,9 +120,15 @@ fn the_model_neither_sees_nor_sets_who_the_caller_is() {
 fn a_call_without_the_identifying_claim_is_refused_before_anything_is_sent() {
     let provider = Provider::shared();
     let (api, server) = hr(provider);
-    let result = server.call_as(Some(&provider.user("bob")), "strictly", &json!({}));
-    assert!(result.error().starts_with("Token does not contain user identifier"), "{}", result.text());
+    for tool in ["strictly", "templated", "told"] {
+        let result = server.call_as(Some(&provider.user("bob")), tool, &json!({}));
+        assert!(result.error().starts_with("Token does not contain user identifier"), "{tool}: {}", result.text());
+    }
     assert!(api.requests().is_empty());
+    let alice = provider.user("alice");
+    server.call_as(Some(&alice), "templated", &json!({}));
+    assert_eq!(api.last().json(), json!({"who": "10012345", "note": "10012345!"}));
+    assert_eq!(server.call_as(Some(&alice), "told", &json!({})).text(), "You are 10012345.");
 }
 
 #[test]
