@@ -1,5 +1,6 @@
 //! From documents to a catalogue: the one place where a `Spec` becomes a proven type. All findings at once.
 
+mod parameter;
 mod resource;
 mod text;
 mod tool;
