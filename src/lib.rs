@@ -14,8 +14,10 @@
 //! |---|---|---|
 //! | 0 | [`diag`] | how we speak to the user: findings with a place and a stable code |
 //! | 0 | [`principal`] | who is calling, nothing about how we know |
+//! | 0 | [`quantity`] | durations and sizes as people write them |
 //! | 0 | [`secret`] | text whose secrets are known only at the last moment |
 //! | 1 | [`config`] | what is written in the files; the suffix `Spec` means "may be wrong" |
+//! | 1 | [`json_schema`] | JSON Schema 2020-12, nothing fetched |
 //! | 1 | [`template`] | `{{ }}` fenced in: the only room that names minijinja |
 //! | 2 | [`shape`] | **plug 3**: replies to results |
 //! | 3 | [`catalog`] | what the files mean: resolved, immutable, no I/O; no suffix means "proven" |
@@ -40,10 +42,12 @@ pub mod config;
 pub mod credential;
 pub mod demo;
 pub mod diag;
+pub mod json_schema;
 pub mod live;
 pub mod mcp;
 pub mod net;
 pub mod principal;
+pub mod quantity;
 pub mod secret;
 pub mod serve;
 pub mod shape;

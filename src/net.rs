@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::Request;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -21,10 +22,14 @@ pub(crate) mod forged;
 mod tests;
 
 /// How a client reaches out. What is not listed here is the same for every client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ClientSettings {
     /// How long a connection may take to open, TLS included.
     pub connect_timeout: Duration,
+    /// Authorities trusted besides those of the machine, in PEM.
+    pub ca: Option<String>,
+    /// The client certificate with its chain and its private key, in PEM.
+    pub identity: Option<SecretString>,
 }
 
 /// An HTTP client with its own pool of connections. Cloning shares the pool.
@@ -40,6 +45,20 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The decoded body.
     pub body: Bytes,
+}
+
+/// Why there is no client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// This machine has no certificates to trust.
+    #[error("no certificates of this machine can be loaded; is the package `ca-certificates` installed?")]
+    Trust,
+    /// The given authorities are not certificates in PEM.
+    #[error("`ca` holds no certificate in PEM")]
+    Authority,
+    /// The given client certificate and key can't be used.
+    #[error("`cert` and `key` are not a certificate and its private key in PEM")]
+    Identity,
 }
 
 /// Why there is no answer.
@@ -69,7 +88,7 @@ pub enum NetError {
 
 impl Default for ClientSettings {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5) }
+        Self { connect_timeout: Duration::from_secs(5), ca: None, identity: None }
     }
 }
 
@@ -80,25 +99,36 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`NetError::Tls`] when this machine's trusted certificates cannot be loaded.
+    /// [`BuildError`] when this machine's trusted certificates cannot be loaded, or the given ones are not PEM.
     #[expect(clippy::disallowed_methods, reason = "this is the place where clients are built")]
-    pub fn new(settings: &ClientSettings) -> Result<Self, NetError> {
-        let ClientSettings { connect_timeout } = *settings;
-        reqwest::Client::builder()
+    pub fn new(settings: &ClientSettings) -> Result<Self, BuildError> {
+        let ClientSettings { connect_timeout, ca, identity } = settings;
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("tollbridge/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(connect_timeout)
+            .connect_timeout(*connect_timeout)
             .pool_idle_timeout(Duration::from_secs(90))
             // A redirect is an answer. To follow one would carry a credential to a place nobody configured.
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .no_proxy()
-            .gzip(true)
-            .build()
-            .map(Self)
-            .map_err(|error| {
-                debug!(error = describe(error), "No HTTP client could be built.");
-                NetError::Tls
-            })
+            .gzip(true);
+        if let Some(ca) = ca {
+            let authorities =
+                reqwest::Certificate::from_pem_bundle(ca.as_bytes()).map_err(|_| BuildError::Authority)?;
+            if authorities.is_empty() {
+                return Err(BuildError::Authority);
+            }
+            builder = builder.tls_certs_merge(authorities);
+        }
+        if let Some(identity) = identity {
+            let identity = reqwest::Identity::from_pem(identity.expose_secret().as_bytes());
+            builder = builder.identity(identity.map_err(|_| BuildError::Identity)?);
+        }
+        builder.build().map(Self).map_err(|error| {
+            debug!(error = describe(error), "No HTTP client could be built.");
+            // A key that does not belong to its certificate shows only here.
+            if identity.is_some() { BuildError::Identity } else { BuildError::Trust }
+        })
     }
 
     /// Sends a request and reads the whole answer, whatever its status.

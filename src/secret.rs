@@ -62,6 +62,12 @@ impl Text {
         }
     }
 
+    /// The parts, in order.
+    #[must_use]
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
     /// The text when it holds no secret.
     #[must_use]
     pub fn as_plain(&self) -> Option<&str> {

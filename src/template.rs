@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use minijinja::machinery::{Instruction, Instructions, get_compiled_template};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Rest, Serde};
-use minijinja::{AutoEscape, Environment, ErrorKind, Expression, UndefinedBehavior, Value as Dynamic};
+use minijinja::{AutoEscape, Environment, ErrorKind, Expression, Template, UndefinedBehavior, Value as Dynamic};
 use serde_json::{Map, Value};
 
 /// Steps a template may take before it is stopped.
@@ -48,6 +49,14 @@ pub enum TemplateError {
     /// The template is not well-formed, or names a filter or function that does not exist.
     #[error("{0}")]
     Syntax(String),
+    /// It names a filter, test or function that does not exist.
+    #[error("there is no {what} `{name}`")]
+    Unknown {
+        /// `filter`, `test` or `function`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
     /// A value that is not there was used.
     #[error("{0}")]
     Undefined(String),
@@ -74,7 +83,8 @@ impl Builder {
     /// Compiles a string.
     ///
     /// # Errors
-    /// Returns [`TemplateError::Syntax`] when it is not well-formed.
+    /// Returns [`TemplateError::Syntax`] when it is not well-formed, and [`TemplateError::Unknown`] when it names a filter,
+    /// test or function that does not exist.
     pub fn leaf(&mut self, source: &str) -> Result<Leaf, TemplateError> {
         if !has_tag(source) {
             return Ok(Leaf::Constant(source.to_owned()));
@@ -82,6 +92,9 @@ impl Builder {
         if source.len() > MAX_SOURCE {
             return Err(TemplateError::Syntax(format!("a template is at most {MAX_SOURCE} bytes long")));
         }
+        // minijinja looks filters up when a template runs; an admin wants to know when it is loaded.
+        let parsed = self.environment.template_from_str(source).map_err(|error| TemplateError::from_jinja(&error))?;
+        known_names(&self.environment, &parsed)?;
         if let Some(expression) = whole_expression(source) {
             let compiled = ENVIRONMENT
                 .compile_expression_owned(expression.to_owned())
@@ -94,6 +107,17 @@ impl Builder {
             .add_template_owned(name.clone(), source.to_owned())
             .map_err(|error| TemplateError::from_jinja(&error))?;
         Ok(Leaf::Text(name))
+    }
+
+    /// Compiles an expression that stands without `{{ }}`, such as a condition.
+    ///
+    /// # Errors
+    /// Returns a [`TemplateError`] as [`Builder::leaf`] does.
+    pub fn expression(&mut self, source: &str) -> Result<Leaf, TemplateError> {
+        if has_tag(source) {
+            return Err(TemplateError::Syntax("an expression is written without `{{ }}` here".to_owned()));
+        }
+        self.leaf(&format!("{{{{ {source} }}}}"))
     }
 
     /// The variables a compiled leaf uses, with their members where known: `args.start`, `claims.gpid`.
@@ -246,6 +270,97 @@ fn fenced() -> Environment<'static> {
     environment
 }
 
+/// The filters that exist, for suggestions.
+pub const FILTERS: [&str; 53] = [
+    "abs",
+    "attr",
+    "b64decode",
+    "b64encode",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "sha256",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "urlencode",
+    "values",
+    "zip",
+];
+
+/// The functions that exist, for suggestions.
+pub const FUNCTIONS: [&str; 5] = ["dict", "namespace", "now", "range", "uuid"];
+
+/// Refuses a template that names a filter, test or function that does not exist.
+fn known_names(environment: &Environment<'_>, template: &Template<'_, '_>) -> Result<(), TemplateError> {
+    let compiled = get_compiled_template(template);
+    let all: [&Instructions<'_>; 1] = [&compiled.instructions];
+    for instruction in all.iter().flat_map(|list| (0..).map_while(|index| list.get(index))) {
+        let (what, name) = match instruction {
+            Instruction::ApplyFilter(name, ..) => ("filter", *name),
+            Instruction::PerformTest(name, ..) => ("test", *name),
+            Instruction::CallFunction(name, ..) => ("function", *name),
+            _ => continue,
+        };
+        let exists = match what {
+            "function" => environment.globals().any(|(known, _)| known == name),
+            "filter" => is_known(environment, &format!("0|{name}"), ErrorKind::UnknownFilter),
+            _ => is_known(environment, &format!("0 is {name}"), ErrorKind::UnknownTest),
+        };
+        if !exists {
+            return Err(TemplateError::Unknown { what, name: name.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// There is no way to ask for a filter by name, so it is tried.
+fn is_known(environment: &Environment<'_>, probe: &str, unknown: ErrorKind) -> bool {
+    match environment.compile_expression(probe).and_then(|probe| probe.eval(())) {
+        Ok(_) => true,
+        Err(error) => error.kind() != unknown,
+    }
+}
+
 fn failure(words: &'static str) -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, words)
 }
@@ -300,6 +415,24 @@ mod tests {
         assert_eq!(eval("{{ '}}' ~ args.s }}", &scope), Ok(Some(json!("}}x"))));
         assert_eq!(eval("{{ args.none }}", &scope), Ok(None));
         assert!(matches!(eval("a{{ args.none }}", &scope), Err(TemplateError::Undefined(_))));
+    }
+
+    #[test]
+    fn unknown_names_are_found_when_a_template_is_loaded() {
+        let fault = |source: &str| Builder::default().leaf(source).unwrap_err();
+        let unknown = |what, name: &str| TemplateError::Unknown { what, name: name.to_owned() };
+        assert_eq!(fault("{{ args.x|uper }}"), unknown("filter", "uper"));
+        assert_eq!(fault("a {% if x is evn %}{{ y }}{% endif %}"), unknown("test", "evn"));
+        assert_eq!(fault("{{ nwo() }}"), unknown("function", "nwo"));
+        assert_eq!(fault("{{ env('HOME') }}"), unknown("function", "env"));
+        for name in FILTERS {
+            assert!(Builder::default().leaf(&format!("{{{{ x|{name} }}}}")).is_ok(), "{name}");
+        }
+        for source in
+            ["{{ x is defined }}", "{{ now() }}{{ uuid() }}", "{% for x in range(3) %}{{ loop.index }}{% endfor %}"]
+        {
+            assert!(Builder::default().leaf(source).is_ok(), "{source}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::catalog::compile::keeps_secrets;
-use crate::net::NetError;
+use crate::net::BuildError;
 
 #[cfg(test)]
 #[path = "settings_tests.rs"]
@@ -87,7 +87,7 @@ pub enum SettingsError {
     NoClients,
     /// No HTTP client could be built.
     #[error("no HTTP client could be built ({0}); does this machine have CA certificates?")]
-    Net(NetError),
+    Net(BuildError),
 }
 
 /// Which setting holds a URL.

@@ -1,10 +1,13 @@
 //! One call, without I/O: what is asked for, and who is to blame when it can't be done.
 
+mod access;
+mod layout;
 pub mod prepare;
 mod request;
 
-pub use prepare::prepare;
-pub use request::{Origin, Pair, PathPart, Request, RequestBody};
+pub use access::allow;
+pub use prepare::{Owner, prepare};
+pub use request::{ACCEPT, Field, FieldValue, Origin, Pair, PathPart, Request, RequestBody, Reveal, Shown, WireBody};
 
 use crate::catalog::ArgumentError;
 
@@ -17,6 +20,9 @@ pub enum CallError {
     /// The caller: their token lacks something.
     #[error("{0}")]
     Denied(String),
+    /// The pace: too many calls in too short a time.
+    #[error("{0}")]
+    Limited(String),
     /// The API: it can't be reached, or does not answer as it should.
     #[error("{0}")]
     Upstream(String),

@@ -163,13 +163,9 @@ impl Rendered {
         self.to_value(&|text| text.fill(secrets))
     }
 
-    /// The data with `${NAME}` where secrets go.
+    /// The data with each text that holds a secret written by `text_of`.
     #[must_use]
-    pub fn shown(&self) -> Value {
-        self.to_value(&ToString::to_string)
-    }
-
-    fn to_value(&self, text_of: &dyn Fn(&Text) -> String) -> Value {
+    pub fn to_value(&self, text_of: &dyn Fn(&Text) -> String) -> Value {
         match self {
             Self::Value(value) => value.clone(),
             Self::Text(text) => Value::String(text_of(text)),

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use serde_json::{Map, Value, json};
+use jsonschema::{ValidationError, Validator};
+use serde_json::{Map, Value};
 
-/// The longest text of one argument error, in characters.
-const MAX_WORDS: usize = 300;
+use crate::json_schema::{shorten, validator};
 
 /// The input schema of a tool, compiled.
 pub struct Input {
@@ -149,6 +148,12 @@ impl fmt::Debug for Input {
 // === impl Arguments ===
 
 impl Arguments {
+    /// The variables of a resource's URI, which are text.
+    #[must_use]
+    pub fn of_uri(values: &[(String, String)]) -> Self {
+        Self(values.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect())
+    }
+
     /// The value of an argument.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
@@ -168,17 +173,6 @@ impl fmt::Display for ArgumentError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
-}
-
-/// Checks that a value is a valid JSON Schema (2020-12) whose references stay inside it.
-///
-/// # Errors
-/// Returns the JSON Pointer of the part at fault and what is wrong with it.
-pub(super) fn check_schema(schema: &Value) -> Result<(), (String, String)> {
-    validator(schema).map(drop).map_err(|error| {
-        let pointer = error.instance_path().to_string();
-        (pointer, shorten(&error.to_string()))
-    })
 }
 
 /// Makes the references of a schema that becomes one property of a larger schema point to where it then stands.
@@ -211,31 +205,10 @@ fn rewrite(schema: &mut Value, prefix: &str) -> Result<(), String> {
     }
 }
 
-/// No reference is ever fetched, and patterns run in linear time: arguments come from a model.
-fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
-    let dialect = json!("https://json-schema.org/draft/2020-12/schema");
-    let mut schema = schema.clone();
-    if let Some(members) = schema.as_object_mut() {
-        members.insert("$schema".to_owned(), dialect);
-    }
-    jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .offline()
-        .should_validate_formats(true)
-        .with_pattern_options(PatternOptions::regex())
-        .build(&schema)
-}
-
-fn shorten(text: &str) -> String {
-    let mut short: String = text.chars().take(MAX_WORDS).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn input() -> Input {

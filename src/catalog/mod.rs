@@ -1,31 +1,33 @@
-//! What the files mean: tools, resources and the operations behind them. Immutable, resolved, no I/O; made only by
+//! What the files mean: tools, resources, prompts and the operations behind them. Immutable, resolved, no I/O; made only by
 //! [`compile`].
 
 pub mod compile;
 mod data;
 mod input;
 mod path;
-pub mod quantity;
+
 mod uri;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, Method};
 use indexmap::IndexMap;
+use serde_json::{Map, Value};
 
 use crate::config::Revision;
 use crate::config::variable::Variable;
 use crate::diag::Span;
 use crate::principal::ClaimPath;
 use crate::secret::Text;
-use crate::shape::Shape;
-use crate::template::Templates;
+use crate::shape::{Pages, Part, Shape};
+use crate::template::{Leaf, Templates};
 
 pub use data::{Data, Rendered};
 pub use input::{ArgumentError, Arguments, Input};
-pub use path::{DotSegment, PathTemplate, encode_segment};
+pub use path::{DotSegment, PathTemplate, PathValue, encode_segment};
 pub use uri::UriTemplate;
 
 /// Everything that a directory of bridge files says.
@@ -39,6 +41,8 @@ pub struct Catalog {
     pub resources: IndexMap<String, Resource>,
     /// Resources with variables in their URI.
     pub resource_templates: Vec<Resource>,
+    /// The prompts by name, in the order in which they are written.
+    pub prompts: IndexMap<String, Prompt>,
     /// The text templates of all of them.
     pub templates: Templates,
     /// Every `${…}`, in the order of its [`crate::secret::SecretRef`].
@@ -79,6 +83,34 @@ pub struct UpstreamDef {
     pub timeout: Duration,
     /// The largest answer accepted, in bytes after decompression.
     pub max_response_bytes: usize,
+    /// How often a request is sent at most.
+    pub attempts: u32,
+    /// How many requests may be under way at once.
+    pub max_concurrency: Option<usize>,
+    /// When the API is left alone.
+    pub breaker: Option<BreakerDef>,
+    /// Certificates for the API.
+    pub tls: TlsDef,
+}
+
+/// When an API that does not answer is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerDef {
+    /// How many requests in a row must go without an answer.
+    pub failures: u32,
+    /// How long calls are refused then.
+    pub pause: Duration,
+}
+
+/// Certificates in PEM for the connections to one API, before their secrets are known.
+#[derive(Clone, Debug, Default)]
+pub struct TlsDef {
+    /// Authorities trusted besides those of the machine.
+    pub ca: Option<Text>,
+    /// The client certificate and its private key.
+    pub client: Option<(Text, Text)>,
+    /// Where it is written.
+    pub span: Option<Span>,
 }
 
 /// How a call signs in at the API, before its secrets are known.
@@ -87,7 +119,10 @@ pub enum Credential {
     /// The API asks for nothing.
     None,
     /// The caller's own token is forwarded.
-    CallerToken,
+    CallerToken {
+        /// The audience that the token must name, if one is asked for.
+        audience: Option<String>,
+    },
     /// A fixed bearer token.
     Bearer(Text),
     /// HTTP basic authentication.
@@ -124,6 +159,36 @@ pub struct Tool {
     pub shape: Shape,
     /// The claims that its response template uses.
     pub shape_claims: Vec<String>,
+    /// The output schema as clients see it.
+    pub output: Option<Map<String, Value>>,
+    /// What a caller needs.
+    pub access: Access,
+    /// How often it may be called.
+    pub rate_limit: Option<RateLimit>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What a caller needs to call a tool; all of it at once.
+#[derive(Debug, Default)]
+pub struct Access {
+    /// Scopes; every one of them.
+    pub scopes: Vec<String>,
+    /// Lists of groups; one group of each list. The bridge has one list, and the tool another.
+    pub groups: Vec<Vec<String>>,
+    /// Conditions, as they are written and compiled.
+    pub when: Vec<(String, Leaf)>,
+}
+
+/// How often a tool may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many calls.
+    pub calls: NonZeroU32,
+    /// In which time.
+    pub per: Duration,
+    /// Whether each caller has a limit of their own.
+    pub by_caller: bool,
 }
 
 /// Hints for clients about what a tool does.
@@ -157,6 +222,10 @@ pub struct Operation {
     pub has_templates: bool,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How to get from one page of the answer to the next.
+    pub pages: Option<Pages>,
+    /// How long an answer is kept.
+    pub cache: Option<Duration>,
 }
 
 /// A part of the request and its one source.
@@ -170,6 +239,46 @@ pub struct Binding {
     pub location: Location,
     /// Whether a call without it is refused. (Of arguments the input schema says so.)
     pub required: bool,
+    /// How a list or an object becomes text.
+    pub encoding: Encoding,
+}
+
+/// How a value becomes text, where its place holds text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// A single value as it is; a list in a query repeats the name.
+    #[default]
+    Plain,
+    /// The items of a list, joined by this text into one value.
+    Join(String),
+    /// Several segments of a path.
+    Segments,
+    /// As OpenAPI's `style` and `explode` say.
+    Styled {
+        /// The delimiters.
+        style: Style,
+        /// Whether each item or member has a name of its own.
+        explode: bool,
+    },
+}
+
+/// The delimiters of lists and objects (OpenAPI's `style`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `a=1,2`.
+    Form,
+    /// `1,2`.
+    Simple,
+    /// `.1,2`.
+    Label,
+    /// `;a=1,2`.
+    Matrix,
+    /// `a=1%202`.
+    SpaceDelimited,
+    /// `a=1%7C2`.
+    PipeDelimited,
+    /// `a[b]=1`.
+    DeepObject,
 }
 
 /// Where the value of a binding comes from.
@@ -204,14 +313,40 @@ pub enum BodyTemplate {
     /// The bindings whose location is the body, as one JSON object; no body when there are none.
     Members,
     /// A JSON document.
-    Json(Data),
+    Json(Data, Option<String>),
     /// An HTML form.
     Form(Vec<(String, Data)>),
-    /// Plain text.
-    Text(Data),
+    /// A form with files.
+    Multipart(Vec<(String, FieldTemplate)>),
+    /// Text, and its media type when it is not plain.
+    Text(Data, Option<String>),
+    /// Bytes as base64, and their media type when they have one.
+    Base64(Data, Option<String>),
 }
 
-/// Static, public data.
+/// A field of a multipart form.
+#[derive(Debug)]
+pub struct FieldTemplate {
+    /// What it holds.
+    pub content: FieldContent,
+    /// The name of the file.
+    pub filename: Option<Data>,
+    /// The media type.
+    pub content_type: Option<String>,
+}
+
+/// What a field of a multipart form holds.
+#[derive(Debug)]
+pub enum FieldContent {
+    /// A value; a list makes several fields.
+    Text(Data),
+    /// Bytes as base64.
+    Base64(Data),
+    /// A JSON document.
+    Json(Data),
+}
+
+/// Public data, the same for everyone.
 #[derive(Debug)]
 pub struct Resource {
     /// Its URI or URI template.
@@ -222,12 +357,14 @@ pub struct Resource {
     pub title: Option<String>,
     /// What it holds.
     pub description: Option<String>,
-    /// Its media type.
-    pub mime_type: String,
+    /// Its media type; `None` for what an API answers, which says so itself.
+    pub mime_type: Option<String>,
     /// The index of its bridge.
     pub bridge: usize,
     /// What it holds.
     pub content: ResourceContent,
+    /// Hints for clients.
+    pub annotations: ResourceAnnotations,
 }
 
 /// What a resource holds.
@@ -241,6 +378,58 @@ pub enum ResourceContent {
     Fixed(String),
     /// Bytes.
     Blob(Bytes),
+    /// What a GET of the bridge's API answers. The variables of the URI are its arguments.
+    Endpoint(Box<Operation>),
+}
+
+/// Hints for clients about a resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceAnnotations {
+    /// Whom it is for.
+    pub audience: Vec<Role>,
+    /// How much it matters, from 0 to 1.
+    pub priority: Option<f32>,
+    /// When it last changed (RFC 3339).
+    pub last_modified: Option<String>,
+}
+
+/// Who says something, or for whom something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// Messages that a user can put into a conversation.
+#[derive(Debug)]
+pub struct Prompt {
+    /// Its name, unique in the catalogue.
+    pub name: String,
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The index of its bridge.
+    pub bridge: usize,
+    /// What the user fills in.
+    pub arguments: Vec<PromptArgument>,
+    /// The messages.
+    pub messages: Vec<(Role, Part)>,
+}
+
+/// Something that the user fills in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptArgument {
+    /// Its name.
+    pub name: String,
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it means.
+    pub description: Option<String>,
+    /// Whether it must be filled in.
+    pub required: bool,
 }
 
 /// A `${…}` and where it stands.
@@ -288,6 +477,16 @@ impl Tool {
             !operation.template_claims.is_empty()
                 || operation.bindings.iter().any(|binding| matches!(binding.source, Source::Claim(_)))
         });
-        signs_in || uses_claim || !self.shape_claims.is_empty()
+        signs_in || uses_claim || !self.shape_claims.is_empty() || !self.access.is_open()
+    }
+}
+
+// === impl Access ===
+
+impl Access {
+    /// Whether anybody may call the tool.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.scopes.is_empty() && self.groups.is_empty() && self.when.is_empty()
     }
 }

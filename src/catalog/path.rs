@@ -32,6 +32,17 @@ pub struct PathError {
 /// A part of an expanded path, and the name of the parameter it came from, if any.
 pub(super) type Expanded<'t> = (String, Option<&'t str>);
 
+/// A value on its way into the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathValue {
+    /// One value: every character that could be read as syntax is encoded.
+    One(String),
+    /// Several segments, separated by `/`; each is encoded and checked (RFC 6570 `{+path}`).
+    Segments(String),
+    /// Already encoded, part by part, with delimiters between them.
+    Wire(String),
+}
+
 /// A segment that would be empty, `.` or `..` once the values are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a path segment can't be empty, `.` or `..`")]
@@ -77,12 +88,18 @@ impl PathTemplate {
         })
     }
 
+    /// Whether the parameter is a whole segment, with nothing beside it.
+    #[must_use]
+    pub fn is_whole_segment(&self, name: &str) -> bool {
+        self.segments.iter().any(|pieces| matches!(pieces.as_slice(), [PathPiece::Parameter(only)] if only == name))
+    }
+
     /// Puts values in. Gives the parts of the path in order, each with the name of the parameter it came from, if any;
     /// joined they are the path as it goes on the wire.
     ///
     /// # Errors
     /// Returns the name of the parameter at fault with [`DotSegment`] when a segment would be empty, `.` or `..`.
-    pub fn expand(&self, value: impl Fn(&str) -> String) -> Result<Vec<Expanded<'_>>, (&str, DotSegment)> {
+    pub fn expand(&self, value: impl Fn(&str) -> PathValue) -> Result<Vec<Expanded<'_>>, (&str, DotSegment)> {
         let mut parts: Vec<Expanded<'_>> = Vec::new();
         for segment in &self.segments {
             let mut whole = String::new();
@@ -95,7 +112,7 @@ impl PathTemplate {
                         push(&mut parts, text, None);
                     }
                     PathPiece::Parameter(name) => {
-                        let encoded = encode_segment(&value(name));
+                        let encoded = value(name).encode();
                         whole.push_str(&encoded);
                         if encoded.is_empty() {
                             return Err((name, DotSegment));
@@ -105,11 +122,24 @@ impl PathTemplate {
                     }
                 }
             }
-            if let Some(name) = culprit.filter(|_| is_dots(&whole)) {
+            // Only `reserved` values bring a `/` of their own.
+            if let Some(name) = culprit.filter(|_| whole.split('/').any(is_dots)) {
                 return Err((name, DotSegment));
             }
         }
         Ok(parts)
+    }
+}
+
+// === impl PathValue ===
+
+impl PathValue {
+    fn encode(self) -> String {
+        match self {
+            Self::One(text) => encode_segment(&text),
+            Self::Segments(text) => text.split('/').map(encode_segment).collect::<Vec<_>>().join("/"),
+            Self::Wire(text) => text,
+        }
     }
 }
 
@@ -181,7 +211,7 @@ mod tests {
 
     fn expand(template: &str, value: &str) -> Option<String> {
         let template = PathTemplate::parse(template).unwrap();
-        let parts = template.expand(|_| value.to_owned()).ok()?;
+        let parts = template.expand(|_| PathValue::One(value.to_owned())).ok()?;
         Some(parts.into_iter().map(|(text, _)| text).collect())
     }
 
@@ -202,6 +232,19 @@ mod tests {
         assert_eq!(expand("/users/.{id}", "."), None);
         assert_eq!(expand("/users/{a}{b}", "."), None);
         assert_eq!(expand("/users/.{id}", "x").unwrap(), "/users/.x");
+    }
+
+    #[test]
+    fn reserved_values_are_several_segments_each_checked() {
+        let expand = |value: &str| {
+            let template = PathTemplate::parse("/files/{path}").unwrap();
+            let parts = template.expand(|_| PathValue::Segments(value.to_owned())).ok()?;
+            Some(parts.into_iter().map(|(text, _)| text).collect::<String>())
+        };
+        assert_eq!(expand("a b/c?d/e%2f").unwrap(), "/files/a%20b/c%3Fd/e%252f");
+        for value in ["", ".", "..", "a/../b", "/a", "a/", "a//b", "a/."] {
+            assert_eq!(expand(value), None, "{value:?}");
+        }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-/// A bridge file: one upstream API, its tools and its resources.
+/// A bridge file: one upstream API, its tools, its resources and its prompts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(title = "tollbridge bridge file")]
 pub struct BridgeSpec {
@@ -19,6 +19,9 @@ pub struct BridgeSpec {
     pub instructions: Option<String>,
     /// The API that the tools of this bridge call.
     pub upstream: Option<UpstreamSpec>,
+    /// What a caller needs for every tool of this bridge; a tool may add to it.
+    #[serde(default)]
+    pub access: AccessSpec,
     /// Who the caller is: names for the claims of the caller's token. The first claim of a list that the token carries
     /// wins. A leading `/` makes it a JSON Pointer into the token's claims.
     #[serde(default)]
@@ -29,6 +32,22 @@ pub struct BridgeSpec {
     /// Static, public data, by URI. `{name}` in a URI makes it a template (RFC 6570 level 1).
     #[serde(default)]
     pub resources: IndexMap<String, ResourceSpec>,
+    /// Prompts that a user can choose in their client, by name.
+    #[serde(default)]
+    pub prompts: IndexMap<String, PromptSpec>,
+}
+
+/// What a caller needs to call a tool; all of it at once.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AccessSpec {
+    /// Scopes of the token; the caller needs every one of them.
+    pub scopes: Vec<String>,
+    /// Groups of the caller; they need to be in one of them. They are looked up in the claim `groups`: the one defined
+    /// under `claims:`, or else the token's own.
+    pub groups: Vec<String>,
+    /// A condition over `claims`, such as `claims.country in ['DE', 'US']`. A claim that is missing makes it false.
+    pub when: Option<String>,
 }
 
 /// One name, or several in the order they are tried.
@@ -54,25 +73,102 @@ pub struct UpstreamSpec {
     pub headers: IndexMap<String, String>,
     /// How long a request may take, from connecting to the last byte. Default: `10s`.
     pub timeout: Option<String>,
+    /// Tries again when the API is busy or can't be reached. Only GET, HEAD, PUT and DELETE are ever repeated. Default:
+    /// no retries.
+    pub retry: Option<RetrySpec>,
+    /// Certificates for this API, when those of the machine don't do.
+    pub tls: Option<TlsSpec>,
+    /// How many requests may be under way at once; more wait for their turn within `timeout`. Default: no limit.
+    #[schemars(range(min = 1, max = 65535))]
+    pub max_concurrency: Option<u32>,
+    /// After this many requests in a row without an answer, calls are refused at once until the API had a rest. Default:
+    /// 10 failures, a rest of 10 s. `false` turns it off.
+    pub circuit_breaker: Option<BreakerSpec>,
     /// The largest answer accepted, after decompression. Default: `1MiB`.
     pub max_response_bytes: Option<String>,
 }
 
-/// How a call signs in at the API.
+/// When to try again.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+pub struct RetrySpec {
+    /// How often a request is sent at most, the first time included. Pauses grow exponentially, with jitter; a
+    /// `Retry-After` of the API is honoured. Over all calls, retries are held to a fifth of the requests.
+    #[schemars(range(min = 1, max = 10))]
+    pub attempts: u32,
+}
+
+/// Certificates in PEM, for connections to one API.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TlsSpec {
+    /// Certificate authorities trusted besides those of the machine; write `${file:ca.pem}`.
+    pub ca: Option<String>,
+    /// The client certificate with its chain (mutual TLS); write `${file:client.pem}`.
+    pub cert: Option<String>,
+    /// The private key of the client certificate; write `${file:client.key}`.
+    pub key: Option<String>,
+}
+
+/// When an API that does not answer is left alone.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BreakerSpec {
+    /// `false`: always try.
+    Switch(bool),
+    /// When to stop, and for how long.
+    Limits(BreakerLimitsSpec),
+}
+
+/// When to stop calling an API, and for how long.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct BreakerLimitsSpec {
+    /// How many requests in a row must go without an answer. Default: 10.
+    #[schemars(range(min = 1, max = 10000))]
+    pub failures: Option<u32>,
+    /// How long calls are refused, until one of them is let through to see whether the API is back. Default: `10s`.
+    pub pause: Option<String>,
+}
+
+/// How a call signs in at the API: a word, or one kind with its settings.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
 pub enum CredentialSpec {
+    /// A way without settings.
+    Word(CredentialWord),
+    /// A way with settings.
+    Kind(CredentialKind),
+}
+
+/// A way to sign in that has no settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialWord {
     /// The API asks for nothing.
     None,
     /// The caller's own access token is forwarded. It must be issued for this API too: its audience is checked by the
     /// server's `auth`.
     CallerToken,
+}
+
+/// A way to sign in that has settings.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// The caller's own access token is forwarded, if it names the audience of this API.
+    CallerToken(CallerTokenSpec),
     /// A fixed bearer token; write `${NAME}`.
     Bearer(String),
     /// HTTP basic authentication.
     Basic(BasicSpec),
     /// An API key in a header or in the query.
     ApiKey(ApiKeySpec),
+}
+
+/// Which tokens of callers may be forwarded.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct CallerTokenSpec {
+    /// The audience (`aud`) that a caller's verified token must name.
+    pub audience: String,
 }
 
 /// HTTP basic authentication.
@@ -103,8 +199,11 @@ pub struct ToolSpec {
     pub title: Option<String>,
     /// What the tool does and when to use it: this is what the model reads.
     pub description: Option<String>,
-    /// Method and path, such as `GET /hr/employees/{employee}`. A tool without an endpoint answers from `response.text`.
+    /// Method and path, such as `GET /hr/employees/{employee}`. A tool without an endpoint answers from `response.text`
+    /// or `response.content`.
     pub endpoint: Option<String>,
+    /// What a caller needs to call it, on top of what the bridge asks for.
+    pub access: AccessSpec,
     /// The parts of the HTTP request, by name. Each has exactly one source: the model (its JSON Schema), a claim, or a value.
     pub parameters: IndexMap<String, ParamSpec>,
     /// The request body, when it is not simply the body parameters as one JSON object.
@@ -113,8 +212,68 @@ pub struct ToolSpec {
     pub response: ResponseSpec,
     /// Hints for clients; defaults follow the method.
     pub annotations: AnnotationsSpec,
+    /// Follows the pages of an answer that comes in several.
+    pub paginate: Option<PaginateSpec>,
+    /// How often it may be called.
+    pub rate_limit: Option<RateLimitSpec>,
+    /// How long an answer is kept for the same request of the same caller. GET only. Default: not at all.
+    pub cache: Option<String>,
     /// How long the request of this tool may take. Default: the upstream's.
     pub timeout: Option<String>,
+}
+
+/// How to get from one page of an answer to the next.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct PaginateSpec {
+    /// Where a page says what comes next: `link_header` (RFC 8288, `rel="next"`), or a JMESPath into the body that gives
+    /// a URL of this API or, with `as`, a cursor. Nothing, `null`, `false` and `""` mean the last page.
+    pub next: String,
+    /// The query parameter that takes the cursor.
+    #[serde(rename = "as")]
+    pub wire_name: Option<String>,
+    /// A JMESPath to the list of items in the body: a chain of names. Default: the body itself is the list.
+    pub items: Option<String>,
+    /// How many pages are asked for at most. Default: 5.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_pages: Option<u32>,
+}
+
+/// How often a tool may be called.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct RateLimitSpec {
+    /// How many calls; so many may come at once, then they are spread over the period.
+    #[schemars(range(min = 1))]
+    pub calls: u32,
+    /// In which time.
+    pub per: PeriodSpec,
+    /// Whose calls are counted together. Default: `caller`.
+    #[serde(default)]
+    pub by: RateLimitBySpec,
+}
+
+/// A time over which calls are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PeriodSpec {
+    /// A second.
+    Second,
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+}
+
+/// Whose calls are counted together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RateLimitBySpec {
+    /// Each caller has a limit of their own.
+    #[default]
+    Caller,
+    /// All callers share one.
+    Tool,
 }
 
 /// A part of the HTTP request with exactly one source.
@@ -134,6 +293,18 @@ pub struct ParamSpec {
     pub value: Option<Value>,
     /// The value when the model leaves the argument out.
     pub default: Option<Value>,
+    /// Joins the items of a list with this text into one value, such as `","`; the only way for a list to go into a path,
+    /// a header or a cookie.
+    pub join: Option<String>,
+    /// How lists and objects are written, as in OpenAPI. Query: `form`, `spaceDelimited`, `pipeDelimited`, `deepObject`;
+    /// path: `simple`, `label`, `matrix`; header: `simple`.
+    pub style: Option<StyleSpec>,
+    /// Whether each item of a list gets a parameter of its own, as in OpenAPI. Default: `true` for `form` and
+    /// `deepObject`, else `false`.
+    pub explode: Option<bool>,
+    /// Lets `/` through, so that the value may be several segments of the path (RFC 6570 `{+path}`); each segment is
+    /// still encoded and checked.
+    pub reserved: Option<bool>,
     /// `false` makes the parameter optional. (A list is JSON Schema's own `required`, for an object.)
     pub required: Option<RequiredSpec>,
     /// What the parameter means: this is what the model reads.
@@ -169,26 +340,172 @@ pub enum LocationSpec {
     Body,
 }
 
-/// The request body as a data template; exactly one kind.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BodySpec {
+/// How a list or an object is written in a place that holds text (OpenAPI's `style`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StyleSpec {
+    /// Query: `a=1&a=2`, or `a=1,2` with `explode: false`.
+    Form,
+    /// Path and header: `1,2`.
+    Simple,
+    /// Path: `.1,2`.
+    Label,
+    /// Path: `;a=1,2`.
+    Matrix,
+    /// Query: `a=1%202`.
+    SpaceDelimited,
+    /// Query: `a=1%7C2`.
+    PipeDelimited,
+    /// Query: `a[b]=1`.
+    DeepObject,
+}
+
+/// The request body as a data template; exactly one of `json`, `form`, `multipart`, `text` and `base64`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct BodySpec {
     /// A JSON document.
-    Json(Value),
+    pub json: Option<Value>,
     /// An HTML form (`application/x-www-form-urlencoded`).
-    Form(IndexMap<String, Value>),
-    /// Plain text.
+    pub form: Option<IndexMap<String, Value>>,
+    /// A form with files (`multipart/form-data`), by the names of its fields.
+    pub multipart: Option<IndexMap<String, FieldSpec>>,
+    /// Text.
+    pub text: Option<String>,
+    /// Bytes, as base64, such as `"{{ args.content }}"`.
+    pub base64: Option<String>,
+    /// The media type of the body, for `json`, `text` and `base64`.
+    pub content_type: Option<String>,
+}
+
+/// A field of a multipart form: a value, or a part with a name and a media type of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FieldSpec {
+    /// Text, often a template.
     Text(String),
+    /// A number.
+    Number(Number),
+    /// `true` or `false`.
+    Bool(bool),
+    /// Several fields of the same name.
+    List(Vec<Value>),
+    /// A part, such as a file.
+    Part(PartSpec),
+}
+
+/// A part of a multipart form; exactly one of `text`, `base64` and `json`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PartSpec {
+    /// Text.
+    pub text: Option<String>,
+    /// Bytes, as base64.
+    pub base64: Option<String>,
+    /// A JSON document.
+    pub json: Option<Value>,
+    /// The name of the file.
+    pub filename: Option<String>,
+    /// The media type. Default: by the kind of the part.
+    pub content_type: Option<String>,
 }
 
 /// What becomes of the API's answer.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ResponseSpec {
-    /// What the model reads, as a template over `status`, `headers`, `body`, `args` and `claims`. Default: the answer as it is.
+    /// Takes what matters out of a JSON answer: a JMESPath. What it gives is the `result`.
+    pub select: Option<String>,
+    /// The JSON Schema of the result (MCP's `outputSchema`). The result is checked and also given as structured content.
+    pub schema: Option<Map<String, Value>>,
+    /// What the model reads, as a template over `result`, `status`, `headers`, `body`, `args` and `claims`. Default: the
+    /// result as JSON, or the answer as it is.
     pub text: Option<String>,
-    /// Words for error statuses, such as `404: No such employee.`
-    pub errors: IndexMap<String, String>,
+    /// Members of the answer that nobody sees, wherever they are: `ssn`, or `*.salary` for those inside something. Their
+    /// values become `[redacted]` before anything else looks at the answer.
+    pub redact: Vec<String>,
+    /// How much the model gets at most. A longer result is cut between items, so that JSON stays valid, and says so.
+    pub max_bytes: Option<String>,
+    /// What kind of content the model gets. Default: `auto`.
+    pub content: Option<ContentSpec>,
+    /// Words for error statuses, such as `404: No such employee.`, and which fields of an error answer may be shown.
+    pub errors: ErrorsSpec,
+}
+
+/// Words for error statuses.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ErrorsSpec {
+    /// The fields of an error answer that the model may read, such as `[message, code]`; a dot leads inwards. Default:
+    /// the message, where the API sends one in a usual place.
+    pub detail: Option<Vec<String>>,
+    /// Words by status: `404`, or `4xx` and `5xx` for all others of the kind.
+    #[serde(flatten)]
+    pub words: IndexMap<String, String>,
+}
+
+/// What kind of content the model gets.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ContentSpec {
+    /// The answer as one piece.
+    Kind(ContentKindSpec),
+    /// Pieces made of templates.
+    Parts(Vec<ContentPartSpec>),
+}
+
+/// The answer as one piece of content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentKindSpec {
+    /// By the `Content-Type` of the answer.
+    #[default]
+    Auto,
+    /// JSON; an answer that is something else is an error.
+    Json,
+    /// Text, whatever the API says it is.
+    Text,
+    /// An image; an answer that is something else is an error.
+    Image,
+    /// A sound; an answer that is something else is an error.
+    Audio,
+    /// Bytes.
+    Blob,
+}
+
+/// One piece of content; exactly one of `text`, `image`, `audio`, `resource` and `link`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ContentPartSpec {
+    /// Text.
+    pub text: Option<String>,
+    /// An image, as base64.
+    pub image: Option<String>,
+    /// A sound, as base64.
+    pub audio: Option<String>,
+    /// A resource with its content.
+    pub resource: Option<EmbeddedSpec>,
+    /// The URI of a resource that the client may read.
+    pub link: Option<String>,
+    /// The media type; an image or a sound must have one.
+    pub mime_type: Option<String>,
+    /// The name of a linked resource. Default: the last part of its URI.
+    pub name: Option<String>,
+    /// What a linked resource holds.
+    pub description: Option<String>,
+}
+
+/// A resource with its content; exactly one of `text` and `blob`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct EmbeddedSpec {
+    /// Its URI.
+    pub uri: String,
+    /// Its text.
+    pub text: Option<String>,
+    /// Its bytes, as base64.
+    pub blob: Option<String>,
+    /// Its media type.
+    pub mime_type: Option<String>,
 }
 
 /// Hints for clients about what a tool does (MCP tool annotations).
@@ -205,7 +522,7 @@ pub struct AnnotationsSpec {
     pub open_world: Option<bool>,
 }
 
-/// Static, public data; exactly one of `json`, `text`, `file` and `blob`.
+/// Public data, the same for everyone; exactly one of `json`, `text`, `file`, `blob` and `endpoint`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ResourceSpec {
@@ -225,4 +542,68 @@ pub struct ResourceSpec {
     pub file: Option<String>,
     /// Bytes, as base64.
     pub blob: Option<String>,
+    /// A GET of the bridge's API, such as `GET /policies/{name}`. Variables of the URI fill the path; the others go into
+    /// the query.
+    pub endpoint: Option<String>,
+    /// Hints for clients.
+    pub annotations: ResourceAnnotationsSpec,
+}
+
+/// Hints for clients about a resource (MCP annotations).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ResourceAnnotationsSpec {
+    /// Whom it is for.
+    pub audience: Vec<RoleSpec>,
+    /// How much it matters, from 0 (optional) to 1 (required).
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub priority: Option<f32>,
+    /// When it last changed (RFC 3339), such as `2026-01-31T12:00:00Z`.
+    pub last_modified: Option<String>,
+}
+
+/// Who says something, or for whom something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleSpec {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A prompt: messages that a user can put into a conversation.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PromptSpec {
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What the user fills in, by name.
+    pub arguments: IndexMap<String, PromptArgumentSpec>,
+    /// The messages; they may use the arguments as `{{ name }}`.
+    pub messages: Vec<PromptMessageSpec>,
+}
+
+/// Something that the user fills in.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PromptArgumentSpec {
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it means.
+    pub description: Option<String>,
+    /// Whether it must be filled in. Default: `false`.
+    pub required: bool,
+}
+
+/// A message of a prompt: who says it, and one piece of content.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct PromptMessageSpec {
+    /// Who says it.
+    pub role: RoleSpec,
+    /// What is said.
+    #[serde(flatten)]
+    pub content: ContentPartSpec,
 }

@@ -49,7 +49,7 @@ pub struct Unsendable;
 pub fn build(credential: &Credential, secrets: &Secrets) -> Result<Arc<dyn CredentialProvider>, Unsendable> {
     Ok(match credential {
         Credential::None => Arc::new(fixed::Fixed::nothing()),
-        Credential::CallerToken => Arc::new(forward::Forward),
+        Credential::CallerToken { audience } => Arc::new(forward::Forward { audience: audience.clone() }),
         Credential::Bearer(token) => Arc::new(fixed::Fixed::bearer(&token.fill(secrets))?),
         Credential::Basic { username, password } => {
             Arc::new(fixed::Fixed::basic(&username.fill(secrets), &password.fill(secrets))?)

@@ -344,6 +344,64 @@ codes! {
         "      access_token: { type: string }     # wrong: carries the caller's token over STDIO"
         "      token_id: { type: string, as: access_token }     # right"
     ]
+    InvalidSelect "TB0133" Error "JMESPath not understood" [
+        "`select`, and `next` and `items` of `paginate`, are JMESPath expressions (jmespath.org), at most"
+        "2 KiB long, with brackets nested at most 32 deep."
+        ""
+        "    select: \"items[*.name\"          # wrong: the bracket is not closed"
+        "    select: \"items[].name\"          # right"
+        "    select: \"{id: id, n: length(items)}\""
+    ]
+    UnknownFilter "TB0134" Error "unknown filter, test or function in a template" [
+        "A template uses a filter (after `|`), a test (after `is`) or a function that does not exist."
+        "There are minijinja's own, and `tojson`, `b64encode`, `b64decode`, `urlencode`, `sha256`; functions"
+        "are `now('%Y-%m-%d')`, `uuid()`, `range()`, `dict()` and `namespace()`."
+        ""
+        "    value: \"{{ args.name|upcase }}\"     # wrong"
+        "    value: \"{{ args.name|upper }}\"      # right"
+    ]
+    InvalidStyle "TB0135" Error "style that does not fit its place" [
+        "`style` and `explode` are OpenAPI's. Query: `form`, `spaceDelimited`, `pipeDelimited`,"
+        "`deepObject`; path: `simple`, `label`, `matrix`; header: `simple`. `reserved: true` is for a"
+        "whole segment of the path. An object with `style: form` would let the model name any"
+        "parameter of the query, so it is refused."
+        ""
+        "    ids: { in: header, style: form, type: array }       # wrong"
+        "    ids: { in: header, style: simple, type: array }     # right"
+    ]
+    InvalidContent "TB0136" Error "piece of content that is not one thing" [
+        "A piece of content, of a result or of a prompt, is exactly one of `text`, `image`, `audio`,"
+        "`resource` and `link`; an image or a sound says its `mime_type`. A part of a multipart form is"
+        "one of `text`, `base64` and `json`."
+        ""
+        "    content:"
+        "      - { text: \"A picture:\", image: \"{{ body.png }}\" }                # wrong"
+        "      - { text: \"A picture:\" }                                            # right"
+        "      - { image: \"{{ body.png }}\", mime_type: image/png }"
+    ]
+    UnknownField "TB0137" Error "field that the result never has" [
+        "The schema of the result asks for a member that `select` never gives, so every call would"
+        "fail."
+        ""
+        "    select: \"{id: id, state: status.code}\""
+        "    schema: { type: object, required: [id, status] }     # wrong: it is called `state`"
+    ]
+    CacheNotAllowed "TB0138" Error "cache on something else than GET" [
+        "Only the answer of a GET can be given again without asking: other methods change something,"
+        "and a tool without an endpoint has nothing to keep."
+        ""
+        "    endpoint: POST /orders"
+        "    cache: 30s                 # wrong"
+    ]
+    InvalidCertificate "TB0139" Error "certificate can't be used" [
+        "What `tls` names is not a certificate or private key in PEM, the key does not belong to the"
+        "certificate, or this machine has no certificates to trust at all."
+        ""
+        "    tls: { ca: \"${file:ca.pem}\", cert: \"${file:client.pem}\", key: \"${file:client.key}\" }"
+        ""
+        "A file in PEM begins with `-----BEGIN CERTIFICATE-----`. Convert others with"
+        "`openssl x509 -inform der -in ca.crt -out ca.pem`."
+    ]
 
     // Advice.
     CallerToken "TB0201" Note "the caller's token is forwarded" [

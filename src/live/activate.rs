@@ -1,15 +1,16 @@
 //! From a catalogue to a snapshot: secrets are read and clients are made. Nothing is connected to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::Snapshot;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, RateLimit, Tool};
 use crate::config::variable::Environment;
 use crate::diag::{Code, Diagnostic, Report};
 use crate::secret::Secrets;
-use crate::upstream::HttpUpstream;
+use crate::upstream::{HttpUpstream, RateGate, ReplyCache};
 
 /// Makes a snapshot; the previous one lends its pools of connections.
 ///
@@ -43,7 +44,25 @@ pub(super) fn activate(
     if report.has_errors() {
         return Err(report);
     }
-    Ok(Snapshot { catalog, secrets, upstreams })
+    let gates = gates(&catalog, previous);
+    let caches = caches(&catalog);
+    Ok(Snapshot { catalog, secrets, upstreams, gates, caches })
+}
+
+/// Counters go on where a reload does not change what is allowed.
+fn gates(catalog: &Catalog, previous: Option<&Snapshot>) -> HashMap<String, Arc<RateGate>> {
+    let gate = |name: &String, limit: RateLimit| {
+        let lent = previous.and_then(|snapshot| snapshot.gates.get(name)).filter(|gate| gate.limit() == limit);
+        lent.map_or_else(|| Arc::new(RateGate::new(limit)), Arc::clone)
+    };
+    let limited = |(name, tool): (&String, &Tool)| Some((name.clone(), gate(name, tool.rate_limit?)));
+    catalog.tools.iter().filter_map(limited).collect()
+}
+
+/// Answers are not kept over a reload: what they were made by may have changed.
+fn caches(catalog: &Catalog) -> HashMap<String, ReplyCache> {
+    let keep = |tool: &Tool| tool.operation.as_ref()?.cache;
+    catalog.tools.iter().filter_map(|(name, tool)| Some((name.clone(), ReplyCache::new(keep(tool)?)))).collect()
 }
 
 fn secrets(catalog: &Catalog, environment: &Environment, report: &mut Report) -> Secrets {

@@ -4,22 +4,25 @@ mod activate;
 mod reload;
 mod watch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio::sync::watch as channel;
 
-use crate::call::{self, CallError};
-use crate::catalog::{Catalog, Rendered, Resource, ResourceContent, Tool};
+use crate::call::{self, CallError, Owner, Request};
+use crate::catalog::{Arguments, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool};
 use crate::config::Revision;
 use crate::diag::Findings;
+use crate::json_schema::shorten;
 use crate::principal::Principal;
+use crate::quantity::show_duration;
 use crate::secret::Secrets;
-use crate::shape::{Content, Outcome};
+use crate::shape::{Content, Embedded, Outcome, PartError, Reply, Shape};
 use crate::template::Scope;
-use crate::upstream::{HttpUpstream, Upstream};
+use crate::upstream::{HttpUpstream, Key, RateGate, ReplyCache, Upstream, pages};
 
 pub use reload::{Loader, ReloadOutcome};
 pub use watch::{WatchError, Watcher};
@@ -31,6 +34,10 @@ pub struct Snapshot {
     secrets: Arc<Secrets>,
     /// One for each bridge of the catalogue.
     upstreams: Vec<Option<Arc<HttpUpstream>>>,
+    /// What counts the calls of tools with a `rate_limit`, by their names.
+    gates: HashMap<String, Arc<RateGate>>,
+    /// The answers of tools with a `cache`, by their names.
+    caches: HashMap<String, ReplyCache>,
 }
 
 /// The running snapshot. Load it once per call and pass it down.
@@ -42,11 +49,11 @@ pub struct Live {
 
 /// What a resource holds, as a client reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResourceBody {
-    /// Text, JSON included.
-    Text(String),
-    /// Bytes.
-    Blob(Bytes),
+pub struct ResourceBody {
+    /// Text, JSON included, or bytes.
+    pub content: Embedded,
+    /// The media type.
+    pub mime_type: Option<String>,
 }
 
 // === impl Snapshot ===
@@ -62,35 +69,76 @@ impl Snapshot {
         arguments: Map<String, Value>,
         who: &Principal,
     ) -> Result<Outcome, CallError> {
-        let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
         let bridge = self
             .catalog
             .bridge(tool.bridge)
             .ok_or_else(|| CallError::internal(&tool.name, "the tool's bridge is missing"))?;
+        call::allow(&self.catalog, tool, bridge, who)?;
+        let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
         for claim in &tool.shape_claims {
             call::prepare::required_claim(bridge, claim, who)?;
         }
         let values = || call::prepare::values(bridge, &arguments, who);
         let failed = |error| call::prepare::template_failure(&tool.name, &error);
         let Some(operation) = &tool.operation else {
+            self.admit(tool, who)?;
             return tool.shape.answer(&self.catalog.templates, &values).map_err(failed);
         };
-        let upstream = self
-            .upstreams
-            .get(tool.bridge)
-            .and_then(Option::as_ref)
-            .ok_or_else(|| CallError::internal(&tool.name, "the tool's upstream is missing"))?;
-        let request = call::prepare(&self.catalog, tool, operation, &arguments, who)?;
-        let reply = upstream.send(&request, who).await?;
+        let upstream = self.upstream(tool.bridge, &tool.name)?;
+        let owner = Owner { name: &tool.name, bridge: tool.bridge };
+        let request = call::prepare(&self.catalog, owner, operation, &arguments, who)?;
+        self.admit(tool, who)?;
+        let reply = self.reply(tool, operation, upstream, &request, who).await?;
         let outcome = tool.shape.apply(&reply, &self.catalog.templates, &values).map_err(failed)?;
-        Ok(scrub_error(outcome, upstream.as_ref(), who))
+        Ok(scrub_error(outcome, upstream, who))
+    }
+
+    /// The API's answer to a request, or the one that is kept for it.
+    async fn reply(
+        &self,
+        tool: &Tool,
+        operation: &Operation,
+        upstream: &HttpUpstream,
+        request: &Request,
+        who: &Principal,
+    ) -> Result<Reply, CallError> {
+        let cache =
+            operation.cache.and_then(|_| self.caches.get(&tool.name)).map(|cache| (cache, Key::new(request, who)));
+        if let Some(kept) = cache.as_ref().and_then(|(cache, key)| cache.get(key)) {
+            return Ok(kept);
+        }
+        let reply = match &operation.pages {
+            None => upstream.send(request, who).await?,
+            Some(pages) => pages::all(upstream, request, pages, who).await?,
+        };
+        if let Some((cache, key)) = cache {
+            cache.keep(key, &reply);
+        }
+        Ok(reply)
+    }
+
+    /// Counts a call of a tool that may be called only so often.
+    fn admit(&self, tool: &Tool, who: &Principal) -> Result<(), CallError> {
+        let Some(gate) = tool.rate_limit.as_ref().and_then(|_| self.gates.get(&tool.name)) else { return Ok(()) };
+        gate.admit(who).map_err(|wait| {
+            let wait = show_duration(Duration::from_secs(wait.as_secs().saturating_add(1)));
+            CallError::Limited(format!("Rate limit: {} was called too often; try again in {wait}", tool.name))
+        })
+    }
+
+    fn upstream(&self, bridge: usize, name: &str) -> Result<&HttpUpstream, CallError> {
+        self.upstreams
+            .get(bridge)
+            .and_then(Option::as_ref)
+            .map(Arc::as_ref)
+            .ok_or_else(|| CallError::internal(name, "the tool's upstream is missing"))
     }
 
     /// Gives the content of a resource for the values of its URI's variables.
     ///
     /// # Errors
-    /// Returns [`CallError::Internal`] when a template of the resource fails.
-    pub fn read(&self, resource: &Resource, variables: &[(String, String)]) -> Result<ResourceBody, CallError> {
+    /// Returns a [`CallError`]: the API can't be reached or refuses, or a template of the resource fails.
+    pub async fn read(&self, resource: &Resource, variables: &[(String, String)]) -> Result<ResourceBody, CallError> {
         let scope: Map<String, Value> =
             variables.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         let render = |data: &crate::catalog::Data| {
@@ -98,15 +146,89 @@ impl Snapshot {
                 .map(|value| value.unwrap_or(Rendered::Value(Value::Null)).fill(&self.secrets))
                 .map_err(|error| call::prepare::template_failure(resource.uri.as_str(), &error))
         };
-        Ok(match &resource.content {
-            ResourceContent::Fixed(text) => ResourceBody::Text(text.clone()),
-            ResourceContent::Blob(bytes) => ResourceBody::Blob(bytes.clone()),
-            ResourceContent::Json(data) => ResourceBody::Text(render(data)?.to_string()),
-            ResourceContent::Text(data) => ResourceBody::Text(match render(data)? {
+        let of_type = |content| ResourceBody { content, mime_type: resource.mime_type.clone() };
+        Ok(of_type(match &resource.content {
+            ResourceContent::Fixed(text) => Embedded::Text(text.clone()),
+            ResourceContent::Blob(bytes) => Embedded::Blob(bytes.clone()),
+            ResourceContent::Json(data) => Embedded::Text(render(data)?.to_string()),
+            ResourceContent::Text(data) => Embedded::Text(match render(data)? {
                 Value::String(text) => text,
                 other => other.to_string(),
             }),
-        })
+            ResourceContent::Endpoint(operation) => return self.fetch(resource, operation, variables).await,
+        }))
+    }
+
+    /// A resource that is the answer of the API: the same for everyone, so nobody's identity goes with it.
+    async fn fetch(
+        &self,
+        resource: &Resource,
+        operation: &Operation,
+        variables: &[(String, String)],
+    ) -> Result<ResourceBody, CallError> {
+        let name = resource.uri.as_str();
+        let nobody = Principal::anonymous();
+        let upstream = self.upstream(resource.bridge, name)?;
+        let owner = Owner { name, bridge: resource.bridge };
+        let request = call::prepare(&self.catalog, owner, operation, &Arguments::of_uri(variables), &nobody)?;
+        let reply = upstream.send(&request, &nobody).await?;
+        if !(200..300).contains(&reply.status) {
+            let outcome = Shape::default()
+                .apply(&reply, &self.catalog.templates, &Map::new)
+                .map_err(|error| call::prepare::template_failure(name, &error))?;
+            let outcome = scrub_error(outcome, upstream, &nobody);
+            let words = outcome.content.into_iter().find_map(|content| match content {
+                Content::Text(text) => Some(text),
+                _ => None,
+            });
+            let words = words.unwrap_or_default();
+            return Err(if reply.status == 404 {
+                CallError::Argument(vec![words])
+            } else {
+                CallError::Upstream(words)
+            });
+        }
+        let said = Some(reply.media_type()).filter(|media_type| !media_type.is_empty());
+        let mime_type = resource.mime_type.clone().or(said);
+        let content = match String::from_utf8(reply.body.to_vec()) {
+            Ok(text) => Embedded::Text(text),
+            Err(_) => Embedded::Blob(reply.body),
+        };
+        Ok(ResourceBody { content, mime_type })
+    }
+
+    /// Makes the messages of a prompt.
+    ///
+    /// # Errors
+    /// Returns [`CallError::Argument`] for arguments that are missing or unknown, and [`CallError::Internal`] when a
+    /// template fails.
+    pub fn prompt(&self, prompt: &Prompt, arguments: &Map<String, Value>) -> Result<Vec<(Role, Content)>, CallError> {
+        let mut errors = Vec::new();
+        for name in arguments.keys().filter(|name| !prompt.arguments.iter().any(|known| known.name == **name)) {
+            errors.push(format!("unexpected argument `{}`", shorten(name)));
+        }
+        for argument in &prompt.arguments {
+            match arguments.get(&argument.name) {
+                None if argument.required => errors.push(format!("missing argument `{}`", argument.name)),
+                Some(value) if !value.is_string() => {
+                    errors.push(format!("argument `{}` is not a string", argument.name));
+                }
+                _ => {}
+            }
+        }
+        if !errors.is_empty() {
+            return Err(CallError::Argument(errors));
+        }
+        let scope = Scope::new(arguments);
+        let mut messages = Vec::with_capacity(prompt.messages.len());
+        for (role, part) in &prompt.messages {
+            let content = part.render(&self.catalog.templates, &scope).map_err(|error| match error {
+                PartError::Template(error) => call::prepare::template_failure(&prompt.name, &error),
+                PartError::Unfit(_) => CallError::Argument(vec!["an argument is not base64".to_owned()]),
+            })?;
+            messages.extend(content.map(|content| (*role, content)));
+        }
+        Ok(messages)
     }
 }
 

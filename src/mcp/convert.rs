@@ -6,17 +6,18 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
-    AudioContent, CallToolResult, ContentBlock, ErrorData, Resource as McpResource, ResourceContents,
-    ResourceTemplate as McpResourceTemplate, Tool as McpTool, ToolAnnotations,
+    Annotations as McpAnnotations, AudioContent, CallToolResult, ContentBlock, ErrorData, GetPromptResult,
+    Prompt as McpPrompt, PromptArgument as McpPromptArgument, PromptMessage, Resource as McpResource, ResourceContents,
+    ResourceTemplate as McpResourceTemplate, Role as McpRole, Tool as McpTool, ToolAnnotations,
 };
 use serde_json::{Map, Value, json};
 
 use super::caller::TOKEN_ARGUMENT;
 use crate::call::CallError;
-use crate::catalog::{Annotations, Catalog, Resource, Tool};
+use crate::catalog::{Annotations, Catalog, Prompt, Resource, ResourceAnnotations, Role, Tool};
 use crate::config::Revision;
 use crate::live::ResourceBody;
-use crate::shape::{Content, Outcome};
+use crate::shape::{Content, Embedded, Outcome};
 
 /// The lists of a snapshot as clients see them, made once per snapshot.
 pub(super) struct Lists {
@@ -25,6 +26,7 @@ pub(super) struct Lists {
     pub(super) tools: Vec<(usize, McpTool)>,
     pub(super) resources: Vec<(usize, McpResource)>,
     pub(super) templates: Vec<(usize, McpResourceTemplate)>,
+    pub(super) prompts: Vec<(usize, McpPrompt)>,
 }
 
 // === impl Lists ===
@@ -44,6 +46,7 @@ impl Lists {
                 .iter()
                 .map(|resource| (resource.bridge, mcp_template(resource)))
                 .collect(),
+            prompts: catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect(),
         }
     }
 }
@@ -56,6 +59,7 @@ fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
     let mut converted =
         McpTool::new_with_raw(tool.name.clone(), tool.description.clone().map(Cow::from), Arc::new(schema));
     converted.title.clone_from(&tool.title);
+    converted.output_schema = tool.output.clone().map(Arc::new);
     converted.with_annotations(mcp_annotations(tool.annotations))
 }
 
@@ -81,16 +85,18 @@ fn mcp_annotations(annotations: Annotations) -> ToolAnnotations {
 }
 
 fn mcp_resource(resource: &Resource) -> McpResource {
-    let mut converted =
-        McpResource::new(resource.uri.as_str(), resource.name.clone()).with_mime_type(resource.mime_type.clone());
+    let mut converted = McpResource::new(resource.uri.as_str(), resource.name.clone());
+    converted.mime_type.clone_from(&resource.mime_type);
+    converted.annotations = mcp_resource_annotations(&resource.annotations);
     converted.title.clone_from(&resource.title);
     converted.description.clone_from(&resource.description);
     converted
 }
 
 fn mcp_template(resource: &Resource) -> McpResourceTemplate {
-    let mut converted = McpResourceTemplate::new(resource.uri.as_str(), resource.name.clone())
-        .with_mime_type(resource.mime_type.clone());
+    let mut converted = McpResourceTemplate::new(resource.uri.as_str(), resource.name.clone());
+    converted.mime_type.clone_from(&resource.mime_type);
+    converted.annotations = mcp_resource_annotations(&resource.annotations);
     converted.title.clone_from(&resource.title);
     converted.description.clone_from(&resource.description);
     converted
@@ -101,13 +107,15 @@ fn mcp_template(resource: &Resource) -> McpResourceTemplate {
 pub(super) fn call_result(tool: &str, outcome: Result<Outcome, CallError>) -> Result<CallToolResult, ErrorData> {
     match outcome {
         Ok(outcome) => {
-            let Outcome { content, is_error } = outcome;
+            let Outcome { content, structured, is_error } = outcome;
             let content = content.into_iter().map(|content| block(tool, content)).collect();
-            Ok(if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) })
+            let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+            result.structured_content = structured;
+            Ok(result)
         }
-        Err(error @ (CallError::Argument(_) | CallError::Denied(_) | CallError::Upstream(_))) => {
-            Ok(CallToolResult::error(vec![ContentBlock::text(error.to_string())]))
-        }
+        Err(
+            error @ (CallError::Argument(_) | CallError::Denied(_) | CallError::Limited(_) | CallError::Upstream(_)),
+        ) => Ok(CallToolResult::error(vec![ContentBlock::text(error.to_string())])),
         Err(error @ CallError::Internal { .. }) => Err(ErrorData::internal_error(error.to_string(), None)),
     }
 }
@@ -117,18 +125,76 @@ fn block(tool: &str, content: Content) -> ContentBlock {
         Content::Text(text) => ContentBlock::text(text),
         Content::Image { mime_type, data } => ContentBlock::image(STANDARD.encode(data), mime_type),
         Content::Audio { mime_type, data } => ContentBlock::Audio(AudioContent::new(STANDARD.encode(data), mime_type)),
-        Content::Blob { mime_type, data } => ContentBlock::resource(
-            ResourceContents::blob(STANDARD.encode(data), format!("tollbridge://result/{tool}"))
-                .with_mime_type(mime_type),
-        ),
+        Content::Resource { uri, mime_type, body } => {
+            let uri = uri.unwrap_or_else(|| format!("tollbridge://result/{tool}"));
+            ContentBlock::resource(contents(&uri, mime_type, body))
+        }
+        Content::Link { uri, name, description, mime_type } => {
+            let mut link = McpResource::new(uri, name);
+            link.description = description;
+            link.mime_type = mime_type;
+            ContentBlock::resource_link(link)
+        }
     }
 }
 
 /// The content of a resource.
-pub(super) fn resource_contents(uri: &str, mime_type: &str, body: ResourceBody) -> ResourceContents {
-    match body {
-        ResourceBody::Text(text) => ResourceContents::text(text, uri),
-        ResourceBody::Blob(bytes) => ResourceContents::blob(STANDARD.encode(bytes), uri),
+pub(super) fn resource_contents(uri: &str, body: ResourceBody) -> ResourceContents {
+    contents(uri, body.mime_type, body.content)
+}
+
+fn contents(uri: &str, mime_type: Option<String>, body: Embedded) -> ResourceContents {
+    let contents = match body {
+        Embedded::Text(text) => ResourceContents::text(text, uri),
+        Embedded::Blob(bytes) => ResourceContents::blob(STANDARD.encode(bytes), uri),
+    };
+    match mime_type {
+        Some(mime_type) => contents.with_mime_type(mime_type),
+        None => contents,
     }
-    .with_mime_type(mime_type)
+}
+
+fn mcp_resource_annotations(annotations: &ResourceAnnotations) -> Option<McpAnnotations> {
+    if *annotations == ResourceAnnotations::default() {
+        return None;
+    }
+    let ResourceAnnotations { audience, priority, last_modified } = annotations;
+    let mut converted = McpAnnotations::default();
+    converted.audience = (!audience.is_empty()).then(|| audience.iter().map(|role| mcp_role(*role)).collect());
+    converted.priority = *priority;
+    converted.last_modified = last_modified.as_ref().and_then(|text| text.parse().ok());
+    Some(converted)
+}
+
+fn mcp_role(role: Role) -> McpRole {
+    match role {
+        Role::User => McpRole::User,
+        Role::Assistant => McpRole::Assistant,
+    }
+}
+
+fn mcp_prompt(prompt: &Prompt) -> McpPrompt {
+    let arguments: Vec<McpPromptArgument> = prompt
+        .arguments
+        .iter()
+        .map(|argument| {
+            let mut converted = McpPromptArgument::new(argument.name.clone()).with_required(argument.required);
+            converted.title.clone_from(&argument.title);
+            converted.description.clone_from(&argument.description);
+            converted
+        })
+        .collect();
+    let arguments = (!arguments.is_empty()).then_some(arguments);
+    let mut converted = McpPrompt::new(prompt.name.clone(), prompt.description.clone(), arguments);
+    converted.title.clone_from(&prompt.title);
+    converted
+}
+
+/// The messages of a prompt.
+pub(super) fn prompt_result(prompt: &Prompt, messages: Vec<(Role, Content)>) -> GetPromptResult {
+    let messages =
+        messages.into_iter().map(|(role, content)| PromptMessage::new(mcp_role(role), block(&prompt.name, content)));
+    let mut result = GetPromptResult::new(messages.collect::<Vec<_>>());
+    result.description.clone_from(&prompt.description);
+    result
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, Implementation,
-    InitializeRequestParams, InitializeResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
-    ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, GetPromptRequestParams,
+    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -20,8 +20,8 @@ use tracing::info;
 use super::caller::{self, Caller};
 use super::convert::{self, Lists};
 use crate::call::CallError;
-use crate::catalog::quantity::show_duration;
 use crate::live::{Live, Snapshot};
+use crate::quantity::show_duration;
 use crate::shape::Outcome;
 
 /// How long a client may keep a list or a resource, in milliseconds: short, because definitions change while running.
@@ -71,7 +71,7 @@ impl Handler {
 
     /// Name, version and capabilities, with the instructions of the bridges in scope.
     fn info(&self, scope: Option<&str>) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
         let mut info = ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
         info.instructions = instructions(&self.shared.live.load(), scope);
@@ -198,10 +198,52 @@ impl ServerHandler for Handler {
             .ok_or_else(|| {
                 ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri })))
             })?;
-        let body =
-            snapshot.read(resource, &variables).map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
-        let contents = convert::resource_contents(&uri, &resource.mime_type, body);
+        let limit = self.shared.call_timeout;
+        let run = async {
+            snapshot.read(resource, &variables).await.map_err(|error| match error {
+                CallError::Argument(_) => ErrorData::resource_not_found(error.to_string(), Some(json!({ "uri": uri }))),
+                _ => ErrorData::internal_error(error.to_string(), None),
+            })
+        };
+        let body = tokio::select! {
+            () = context.ct.cancelled() => Err(ErrorData::internal_error("the request was cancelled", None)),
+            ended = timeout(limit, run) => ended.unwrap_or_else(|_| {
+                let words = format!("The API did not answer within {}", show_duration(limit));
+                Err(ErrorData::internal_error(words, None))
+            }),
+        }?;
+        let contents = convert::resource_contents(&uri, body);
         Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let prompts = visible(&snapshot, &self.shared.lists(&snapshot).prompts, &context);
+        Ok(ListPromptsResult::with_all_items(prompts).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let prompt = snapshot
+            .catalog
+            .prompts
+            .get(&request.name)
+            .filter(|prompt| in_scope(&snapshot, prompt.bridge, caller::scope(&context)))
+            .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {}", request.name), None))?;
+        let arguments = request.arguments.unwrap_or_default();
+        let messages = snapshot.prompt(prompt, &arguments).map_err(|error| match error {
+            CallError::Argument(_) => ErrorData::invalid_params(error.to_string(), None),
+            _ => ErrorData::internal_error(error.to_string(), None),
+        })?;
+        Ok(convert::prompt_result(prompt, messages).into())
     }
 }
 
@@ -241,6 +283,7 @@ fn word(outcome: &Result<Outcome, CallError>) -> &'static str {
         Ok(_) => "ok",
         Err(CallError::Argument(_)) => "argument_error",
         Err(CallError::Denied(_)) => "denied",
+        Err(CallError::Limited(_)) => "limited",
         Err(CallError::Upstream(_)) => "upstream_error",
         Err(CallError::Internal { .. }) => "internal_error",
     }

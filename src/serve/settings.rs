@@ -8,12 +8,12 @@ use std::time::Duration;
 use url::Url;
 
 use crate::auth::{self, AuthSettings, IntrospectionSettings, SettingsError};
-use crate::catalog::quantity;
 use crate::config::ServerDocument;
 use crate::config::server::{AuthSpec, IntrospectionSpec, OktaSpec, ServerSpec, TokenSpec};
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
+use crate::quantity;
 
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8000";

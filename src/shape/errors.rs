@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Reply;
 use crate::template::{Leaf, Scope, Templates};
 
 /// The longest message of an API that is passed on, in characters.
@@ -24,45 +23,107 @@ const MESSAGE_FIELDS: [&str; 9] = [
     "/error",
 ];
 
-/// Words for error statuses, as written under `response.errors`.
+/// What the model reads about error statuses, as written under `response.errors`.
 #[derive(Debug, Default)]
-pub struct Errors(BTreeMap<u16, Leaf>);
+pub struct Errors {
+    /// Words by status.
+    pub words: BTreeMap<StatusRange, Leaf>,
+    /// The fields of an error answer that may be shown, by their names; `None` for the usual places of a message.
+    pub detail: Option<Vec<Vec<String>>>,
+}
+
+/// One status, or all of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StatusRange {
+    /// Such as `404`.
+    One(u16),
+    /// Such as `4xx`: its first digit.
+    Kind(u16),
+}
+
+// === impl StatusRange ===
+
+impl StatusRange {
+    /// Reads `404` or `4xx`.
+    #[must_use]
+    pub fn read(written: &str) -> Option<Self> {
+        if let Some(digit) = written.strip_suffix("xx").and_then(|digit| digit.parse().ok()) {
+            return (3..=5).contains(&digit).then_some(Self::Kind(digit));
+        }
+        written.parse().ok().filter(|status| (300..=599).contains(status)).map(Self::One)
+    }
+}
 
 // === impl Errors ===
 
 impl Errors {
-    /// Collects the words, each for one status.
-    #[must_use]
-    pub fn new(words: BTreeMap<u16, Leaf>) -> Self {
-        Self(words)
-    }
-
-    /// The words for a reply that is not a success.
-    pub(super) fn words(&self, reply: &Reply, templates: &Templates, scope: &dyn Fn() -> Scope) -> String {
-        self.0
-            .get(&reply.status)
+    /// The words for an answer with an error status and this JSON, if it is JSON.
+    pub(super) fn words(
+        &self,
+        status: u16,
+        body: Option<&Value>,
+        templates: &Templates,
+        scope: &dyn Fn() -> Scope,
+    ) -> String {
+        self.words
+            .get(&StatusRange::One(status))
+            .or_else(|| self.words.get(&StatusRange::Kind(status / 100)))
             // Words that need a field which this answer lacks give way to the standard ones.
             .and_then(|leaf| templates.text(leaf, &scope()).ok())
-            .unwrap_or_else(|| standard(reply))
+            .unwrap_or_else(|| self.standard(status, body))
     }
-}
 
-fn standard(reply: &Reply) -> String {
-    let words = match reply.status {
-        401 => "Token rejected by API".to_owned(),
-        403 => "Access denied by API".to_owned(),
-        404 => "Resource not found".to_owned(),
-        status => format!("API error: {status}"),
-    };
-    match reply.json().as_ref().and_then(message) {
-        Some(message) => format!("{words}: {message}"),
-        None => words,
+    fn standard(&self, status: u16, body: Option<&Value>) -> String {
+        let words = match status {
+            401 => "Token rejected by API".to_owned(),
+            403 => "Access denied by API".to_owned(),
+            404 => "Resource not found".to_owned(),
+            status => format!("API error: {status}"),
+        };
+        let said = body.and_then(|body| match &self.detail {
+            None => message(body),
+            Some(fields) => details(body, fields),
+        });
+        match said {
+            Some(said) => format!("{words}: {said}"),
+            None => words,
+        }
     }
 }
 
 /// The API's own message, in one line of bounded length.
 fn message(body: &Value) -> Option<String> {
-    let found = MESSAGE_FIELDS.iter().find_map(|pointer| body.pointer(pointer).and_then(Value::as_str))?;
+    line(MESSAGE_FIELDS.iter().find_map(|pointer| body.pointer(pointer).and_then(Value::as_str))?)
+}
+
+/// The fields that may be shown: one speaks for itself, several are named.
+fn details(body: &Value, fields: &[Vec<String>]) -> Option<String> {
+    let shown: Vec<(&String, String)> = fields
+        .iter()
+        .filter_map(|names| {
+            let found = names.iter().try_fold(body, |value, name| match name.parse::<usize>() {
+                Ok(index) if value.is_array() => value.get(index),
+                _ => value.get(name),
+            })?;
+            let text = match found {
+                Value::String(text) => text.clone(),
+                Value::Null => return None,
+                other => other.to_string(),
+            };
+            Some((names.last()?, line(&text)?))
+        })
+        .collect();
+    match shown.as_slice() {
+        [] => None,
+        [(_, only)] => Some(only.clone()),
+        [(_, first), rest @ ..] => {
+            let rest: Vec<String> = rest.iter().map(|(name, text)| format!("{name}: {text}")).collect();
+            Some(format!("{first} ({})", rest.join(", ")))
+        }
+    }
+}
+
+fn line(found: &str) -> Option<String> {
     let line: String = found.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {

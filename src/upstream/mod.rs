@@ -1,21 +1,34 @@
 //! The one place where a request to an API is made.
 
+mod breaker;
+mod cache;
+pub mod pages;
+mod rate;
+mod retry;
 mod send;
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::call::{CallError, Request};
-use crate::catalog::UpstreamDef;
 use crate::catalog::compile::{base_url, insecure_url, keeps_secrets};
+use crate::catalog::{TlsDef, UpstreamDef};
 use crate::credential::{self, BoxFuture, CredentialProvider};
 use crate::diag::{Code, Diagnostic};
 use crate::net::{Client, ClientSettings};
 use crate::principal::Principal;
-use crate::secret::Secrets;
+use crate::secret::{Secrets, Text};
 use crate::shape::Reply;
+
+use breaker::Breaker;
+use retry::Retry;
+
+pub use cache::{Key, ReplyCache};
+pub use rate::RateGate;
 
 /// An API that can be called.
 pub trait Upstream: Send + Sync {
@@ -25,6 +38,15 @@ pub trait Upstream: Send + Sync {
     /// Returns [`CallError::Denied`] when the caller can't sign in, and [`CallError::Upstream`] when there is no
     /// complete answer. An answer with an error status is an answer.
     fn send<'a>(&'a self, request: &'a Request, who: &'a Principal) -> BoxFuture<'a, Result<Reply, CallError>>;
+
+    /// The request for the page at a URL that the API gave.
+    ///
+    /// # Errors
+    /// Returns [`CallError::Upstream`] when the URL leads out of the API's base URL.
+    fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError>;
+
+    /// The largest answer accepted, in bytes.
+    fn max_response_bytes(&self) -> usize;
 
     /// Takes secrets, the caller's token and the API's address out of a text that goes to a model.
     fn scrub(&self, text: &str, who: &Principal) -> String;
@@ -40,6 +62,23 @@ pub struct HttpUpstream {
     credential: Arc<dyn CredentialProvider>,
     secrets: Arc<Secrets>,
     max_response_bytes: usize,
+    /// What the client was made with, to tell whether it can be lent.
+    certificates: Certificates,
+    guard: Arc<Guard>,
+}
+
+/// What holds calls back. A reload that does not change it keeps its counters.
+struct Guard {
+    retry: Retry,
+    breaker: Option<Breaker>,
+    slots: Option<(usize, Semaphore)>,
+}
+
+/// Certificates with their secrets filled in; never shown.
+#[derive(Clone, Default)]
+struct Certificates {
+    ca: Option<String>,
+    identity: Option<SecretString>,
 }
 
 // === impl HttpUpstream ===
@@ -51,7 +90,19 @@ impl HttpUpstream {
     /// # Errors
     /// Returns a finding, at its place in the bridge file, for a URL, header or credential that can't be used.
     pub fn new(def: &UpstreamDef, secrets: &Arc<Secrets>, previous: &[Arc<Self>]) -> Result<Self, Diagnostic> {
-        let UpstreamDef { url, url_span, headers, credential, credential_span, timeout: _, max_response_bytes } = def;
+        let UpstreamDef {
+            url,
+            url_span,
+            headers,
+            credential,
+            credential_span,
+            timeout: _,
+            max_response_bytes,
+            attempts,
+            max_concurrency,
+            breaker,
+            tls,
+        } = def;
         let base = base_url(&url.fill(secrets)).map_err(|why| {
             Diagnostic::new(Code::InvalidUrl, format!("`url` {why}")).at(*url_span, "once `${…}` is filled in")
         })?;
@@ -71,17 +122,25 @@ impl HttpUpstream {
         let credential = credential::build(credential, secrets).map_err(|why| {
             Diagnostic::new(Code::InvalidHeader, why.to_string()).at(*credential_span, "this credential")
         })?;
-        let lent = previous.iter().find(|other| other.base == base).map(|other| other.client.clone());
-        let client = match lent {
-            Some(client) => client,
-            None => Client::new(&ClientSettings::default()).map_err(|why| {
-                Diagnostic::new(
-                    Code::InvalidUrl,
-                    format!("no HTTP client can be made: {why}; does this machine have CA certificates?"),
-                )
-                .at(*url_span, "for this API")
-            })?,
+        let certificates = Certificates::new(tls, secrets);
+        let lender = previous.iter().find(|other| other.base == base && other.certificates.same(&certificates));
+        let client = if let Some(lender) = lender {
+            lender.client.clone()
+        } else {
+            let Certificates { ca, identity } = certificates.clone();
+            let settings = ClientSettings { ca, identity, ..ClientSettings::default() };
+            Client::new(&settings).map_err(|why| {
+                Diagnostic::new(Code::InvalidCertificate, format!("no HTTP client can be made: {why}"))
+                    .at(tls.span.unwrap_or(*url_span), "for this API")
+            })?
         };
+        let guard = Guard {
+            retry: Retry::new(*attempts),
+            breaker: breaker.map(Breaker::new),
+            slots: max_concurrency.map(|slots| (slots, Semaphore::new(slots))),
+        };
+        let lent = previous.iter().find(|other| other.base == base && other.guard.same(&guard));
+        let guard = lent.map_or_else(|| Arc::new(guard), |lender| Arc::clone(&lender.guard));
         Ok(Self {
             client,
             base_path: base.path().trim_end_matches('/').to_owned(),
@@ -90,6 +149,40 @@ impl HttpUpstream {
             credential,
             secrets: Arc::clone(secrets),
             max_response_bytes: *max_response_bytes,
+            certificates,
+            guard,
         })
+    }
+}
+
+// === impl Guard ===
+
+impl Guard {
+    /// Whether another one has the same limits.
+    fn same(&self, other: &Self) -> bool {
+        let limits = |guard: &Self| {
+            (
+                guard.retry.attempts(),
+                guard.breaker.as_ref().map(Breaker::def),
+                guard.slots.as_ref().map(|(slots, _)| *slots),
+            )
+        };
+        limits(self) == limits(other)
+    }
+}
+
+// === impl Certificates ===
+
+impl Certificates {
+    fn new(def: &TlsDef, secrets: &Secrets) -> Self {
+        let pem = |(certificate, key): &(Text, Text)| {
+            SecretString::from(format!("{}\n{}", certificate.fill(secrets), key.fill(secrets)))
+        };
+        Self { ca: def.ca.as_ref().map(|ca| ca.fill(secrets)), identity: def.client.as_ref().map(pem) }
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        let identity = |it: &Self| it.identity.as_ref().map(|secret| secret.expose_secret().to_owned());
+        self.ca == other.ca && identity(self) == identity(other)
     }
 }

@@ -1,18 +1,19 @@
 //! From a [`Request`] to bytes on the wire and back.
 
-use http::{HeaderMap, HeaderValue, header};
+use std::time::Duration;
+
+use http::{HeaderValue, header};
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
 use url::Url;
 
-use super::{HttpUpstream, Upstream};
-use crate::call::{CallError, Pair, Request, RequestBody};
+use super::breaker::Breaker;
+use super::{Guard, HttpUpstream, Upstream};
+use crate::call::{ACCEPT, CallError, Request, WireBody};
 use crate::catalog::encode_segment;
-use crate::catalog::quantity::{show_duration, show_size};
 use crate::credential::{BoxFuture, SignIn};
 use crate::net::NetError;
 use crate::principal::Principal;
-use crate::secret::Secrets;
+use crate::quantity::{show_duration, show_size};
 use crate::shape::Reply;
 
 /// Texts shorter than this are not scrubbed: they would take ordinary words apart.
@@ -21,15 +22,40 @@ const SCRUBBED_FROM: usize = 4;
 impl Upstream for HttpUpstream {
     fn send<'a>(&'a self, request: &'a Request, who: &'a Principal) -> BoxFuture<'a, Result<Reply, CallError>> {
         Box::pin(async move {
-            let sign_in = self.credential.sign_in(who).await?;
-            let outgoing = self.outgoing(request, sign_in)?;
-            let answer = self
-                .client
-                .send(outgoing, request.timeout, self.max_response_bytes)
-                .await
-                .map_err(|error| CallError::Upstream(words(&error)))?;
-            Ok(Reply { status: answer.status.as_u16(), headers: answer.headers, body: answer.body })
+            let retry = &self.guard.retry;
+            if !retry.is_for(&request.method) {
+                return self.once(request, who).await?.map_err(|error| CallError::Upstream(words(&error)));
+            }
+            retry.earn();
+            let mut attempt = 1;
+            loop {
+                let came = self.once(request, who).await?;
+                match retry.pause(attempt, came.as_ref()) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return came.map_err(|error| CallError::Upstream(words(&error))),
+                }
+                attempt += 1;
+            }
         })
+    }
+
+    fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError> {
+        let from = match &request.page {
+            Some(page) => page.clone(),
+            None => self.url(&request.wire_path(), request.wire_query(self.secrets.as_ref()).as_deref())?,
+        };
+        let elsewhere = || CallError::Upstream("The API's answer leads to a next page outside of the API".to_owned());
+        let page = from.join(written).map_err(|_| elsewhere())?;
+        let within = page.path().strip_prefix(&self.base_path).is_some_and(|rest| rest.starts_with('/'));
+        let same = page.origin() == self.base.origin() && page.username().is_empty() && page.password().is_none();
+        if !same || !within {
+            return Err(elsewhere());
+        }
+        Ok(Request { page: Some(page), ..request.clone() })
+    }
+
+    fn max_response_bytes(&self) -> usize {
+        self.max_response_bytes
     }
 
     fn scrub(&self, text: &str, who: &Principal) -> String {
@@ -48,90 +74,94 @@ impl Upstream for HttpUpstream {
 // === impl HttpUpstream ===
 
 impl HttpUpstream {
-    fn outgoing(&self, request: &Request, sign_in: SignIn) -> Result<reqwest::Request, CallError> {
-        let mut query: Vec<(String, String)> = filled(&request.query, &self.secrets);
-        let mut headers = self.headers.clone();
-        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
-        for (name, text, _) in &request.headers {
-            headers.insert(name, header_value(&text.fill(&self.secrets))?);
+    /// Sends a request once, if the API is not being left alone and there is a slot for it.
+    async fn once(&self, request: &Request, who: &Principal) -> Result<Result<Reply, NetError>, CallError> {
+        let Guard { breaker, slots, .. } = self.guard.as_ref();
+        let pass = breaker.as_ref().map(Breaker::admit).transpose().map_err(|wait| {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let seconds = show_duration(Duration::from_secs(seconds));
+            CallError::Upstream(format!("The API has not answered lately; the next try is in {seconds}"))
+        })?;
+        let _slot = match slots {
+            None => None,
+            Some((_, slots)) => {
+                let slot = tokio::time::timeout(request.timeout, slots.acquire()).await;
+                Some(slot.map_err(|_| CallError::Upstream("The API is busy with other calls; try again".to_owned()))?)
+            }
+        };
+        let sign_in = self.credential.sign_in(who).await?;
+        let outgoing = self.outgoing(request, sign_in)?;
+        let came = self.client.send(outgoing, request.timeout, self.max_response_bytes).await;
+        match (pass, &came) {
+            (None, _) => {}
+            (Some(pass), Ok(_) | Err(NetError::TooLarge { .. })) => pass.answered(),
+            (Some(pass), Err(_)) => pass.failed(),
         }
-        if !request.cookies.is_empty() {
-            headers.insert(header::COOKIE, cookies(&filled(&request.cookies, &self.secrets))?);
+        Ok(came.map(|answer| Reply {
+            status: answer.status.as_u16(),
+            headers: answer.headers,
+            body: answer.body,
+            pages_left_out: None,
+        }))
+    }
+
+    fn outgoing(&self, request: &Request, sign_in: SignIn) -> Result<reqwest::Request, CallError> {
+        let secrets = self.secrets.as_ref();
+        let mut url = match &request.page {
+            Some(page) => page.clone(),
+            None => self.url(&request.wire_path(), request.wire_query(secrets).as_deref())?,
+        };
+        let mut headers = self.headers.clone();
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static(ACCEPT));
+        for (name, text, _) in &request.headers {
+            headers.insert(name, header_value(&text.fill(secrets))?);
+        }
+        if let Some(cookies) = request.wire_cookies(secrets) {
+            headers.insert(header::COOKIE, header_value(&cookies)?);
         }
         match sign_in {
             SignIn::Nothing => {}
             SignIn::Header(name, value) => {
                 headers.insert(name, value);
             }
-            SignIn::Query(name, value) => query.push((name, value)),
+            SignIn::Query(name, value) => add_key(&mut url, &name, &value),
         }
-        let body = self.body(&request.body, &mut headers)?;
-        let mut outgoing = reqwest::Request::new(request.method.clone(), self.url(&request.wire_path(), &query)?);
+        let body = request.body.wire(secrets);
+        if let Some(WireBody { media_type, .. }) = &body {
+            headers.insert(header::CONTENT_TYPE, header_value(media_type)?);
+        }
+        let mut outgoing = reqwest::Request::new(request.method.clone(), url);
         *outgoing.headers_mut() = headers;
-        *outgoing.body_mut() = body.map(Into::into);
+        *outgoing.body_mut() = body.map(|body| body.bytes.into());
         Ok(outgoing)
     }
 
     /// Joins base URL, path and query. The `url` crate collapses `.` and `..`, even percent-encoded; the path can't hold
     /// them, and what comes out must be what was put in.
-    fn url(&self, path: &str, query: &[(String, String)]) -> Result<Url, CallError> {
+    fn url(&self, path: &str, query: Option<&str>) -> Result<Url, CallError> {
         let mut url = self.base.clone();
         let whole = format!("{}{path}", self.base_path);
         url.set_path(&whole);
         if url.path() != whole {
             return Err(CallError::internal("", "the path of a request would change on the wire"));
         }
-        if !query.is_empty() {
-            url.set_query(Some(&form(query)));
-        }
+        url.set_query(query);
         Ok(url)
     }
+}
 
-    fn body(&self, body: &RequestBody, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, CallError> {
-        let (media_type, bytes) = match body {
-            RequestBody::None => return Ok(None),
-            RequestBody::Members(members) => {
-                let object: Map<String, Value> =
-                    members.iter().map(|(name, value, _)| (name.clone(), value.fill(&self.secrets))).collect();
-                ("application/json", json(&Value::Object(object))?)
-            }
-            RequestBody::Json(value) => ("application/json", json(&value.fill(&self.secrets))?),
-            RequestBody::Form(pairs) => {
-                ("application/x-www-form-urlencoded", form(&filled(pairs, &self.secrets)).into_bytes())
-            }
-            RequestBody::Text(text) => ("text/plain; charset=utf-8", text.fill(&self.secrets).into_bytes()),
-        };
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        Ok(Some(bytes))
+/// Puts an API key into the query. The URL of a next page may hold it already.
+fn add_key(url: &mut Url, name: &str, value: &str) {
+    let pair = format!("{}={}", encode_segment(name), encode_segment(value));
+    let held = url.query().unwrap_or_default().split('&').any(|other| other == pair);
+    if !held {
+        let query = url.query().map_or_else(|| pair.clone(), |query| format!("{query}&{pair}"));
+        url.set_query(Some(&query));
     }
-}
-
-fn filled(pairs: &[Pair], secrets: &Secrets) -> Vec<(String, String)> {
-    pairs.iter().map(|pair| (pair.name.clone(), pair.value.fill(secrets))).collect()
-}
-
-/// Names and values with everything but unreserved characters percent-encoded, so neither can end early.
-fn form(pairs: &[(String, String)]) -> String {
-    pairs
-        .iter()
-        .map(|(name, value)| format!("{}={}", encode_segment(name), encode_segment(value)))
-        .collect::<Vec<_>>()
-        .join("&")
-}
-
-/// RFC 6265 section 4.2.1, values percent-encoded.
-fn cookies(pairs: &[(String, String)]) -> Result<HeaderValue, CallError> {
-    let text =
-        pairs.iter().map(|(name, value)| format!("{name}={}", encode_segment(value))).collect::<Vec<_>>().join("; ");
-    header_value(&text)
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, CallError> {
     HeaderValue::from_str(text).map_err(|_| CallError::internal("", "a secret does not fit the header it is meant for"))
-}
-
-fn json(value: &Value) -> Result<Vec<u8>, CallError> {
-    serde_json::to_vec(value).map_err(|_| CallError::internal("", "a body can't be written as JSON"))
 }
 
 /// What the model is told when there is no answer.

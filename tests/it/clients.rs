@@ -97,7 +97,8 @@ fn over_http(name: &str, mode: Option<&str>, protocol: Option<&str>) {
     let (provider, api) = (Provider::shared(), api());
     let server = fixture(provider, &api).serve();
     let mut command = script(name);
-    command.args(["--url", &server.url(), "--token", &provider.user("alice")]);
+    // A token may begin with a dash.
+    command.args(["--url", &server.url(), &format!("--token={}", provider.user("alice"))]);
     command.args(mode.iter().flat_map(|mode| ["--mode", mode])).args(VISIT);
     check(&run(command), &api, protocol);
 }

@@ -6,8 +6,8 @@ use crate::support::root;
 
 /// The rooms, by floor. Rooms on one floor do not know each other.
 const FLOORS: [&[&str]; 12] = [
-    &["diag", "principal", "secret"],
-    &["config", "template"],
+    &["diag", "principal", "quantity", "secret"],
+    &["config", "template", "json_schema"],
     &["shape"],
     &["catalog"],
     &["call"],
@@ -21,10 +21,13 @@ const FLOORS: [&[&str]; 12] = [
 ];
 
 /// What may be named where.
-const GATES: [(&str, &[&str]); 10] = [
+const GATES: [(&str, &[&str]); 13] = [
     ("minijinja::", &["template.rs"]),
     ("serde_saphyr", &["config/yaml"]),
-    ("jsonschema::", &["catalog/input.rs", "config/schema"]),
+    ("jsonschema::", &["json_schema.rs", "catalog/input.rs", "config/schema"]),
+    ("jmespath::", &["shape/select.rs"]),
+    ("governor::", &["upstream/rate.rs"]),
+    ("moka::", &["upstream/cache.rs"]),
     ("rmcp::", &["mcp/"]),
     ("axum::", &["serve/", "demo/"]),
     ("notify_debouncer_full", &["live/watch.rs"]),

@@ -19,6 +19,7 @@ mod examples;
 mod floors;
 mod guide;
 mod http;
+mod language;
 mod paths;
 mod reload;
 mod request;

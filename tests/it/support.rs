@@ -95,7 +95,8 @@ pub struct Api {
 #[derive(Default)]
 struct ApiState {
     requests: Vec<Recorded>,
-    answers: Vec<(String, Answer)>,
+    /// Each with what is left to say; the last thing said is said again.
+    answers: Vec<(String, Vec<Answer>)>,
 }
 
 impl Api {
@@ -119,7 +120,12 @@ impl Api {
 
     /// Answers requests whose target begins with `prefix`; the last rule given wins.
     pub fn answer(&self, prefix: &str, answer: Answer) {
-        self.state.lock().unwrap().answers.push((prefix.to_owned(), answer));
+        self.answers(prefix, vec![answer]);
+    }
+
+    /// Gives these answers one after the other.
+    pub fn answers(&self, prefix: &str, answers: Vec<Answer>) {
+        self.state.lock().unwrap().answers.push((prefix.to_owned(), answers));
     }
 
     pub fn requests(&self) -> Vec<Recorded> {
@@ -158,8 +164,12 @@ fn serve_connection(stream: TcpStream, state: &Mutex<ApiState>) -> Option<()> {
         reader.read_exact(&mut recorded.body).ok()?;
         let answer = {
             let mut state = state.lock().unwrap();
-            let found = state.answers.iter().rev().find(|(prefix, _)| recorded.target.starts_with(prefix.as_str()));
-            let answer = found.map_or_else(|| Answer::json(200, &json!({"ok": true})), |(_, answer)| answer.clone());
+            let found = state.answers.iter_mut().rev().find(|(prefix, _)| recorded.target.starts_with(prefix.as_str()));
+            let answer = match found {
+                None => Answer::json(200, &json!({"ok": true})),
+                Some((_, left)) if left.len() > 1 => left.remove(0),
+                Some((_, left)) => left[0].clone(),
+            };
             state.requests.push(recorded);
             answer
         };

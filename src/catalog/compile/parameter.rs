@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{Compiler, Place, RESERVED_HEADERS, kind_of};
+use super::upstream::RESERVED_HEADERS;
+use super::{Compiler, Place, kind_of};
 use crate::catalog::input::{self, Input, InputProperty};
-use crate::catalog::{Binding, Data, Location, PathTemplate, Source};
-use crate::config::bridge::{LocationSpec, ParamSpec, RequiredSpec, ToolSpec};
+use crate::catalog::{Binding, Data, Encoding, Location, PathTemplate, Source, Style};
+use crate::config::bridge::{LocationSpec, ParamSpec, RequiredSpec, StyleSpec, ToolSpec};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
+use crate::json_schema::{Checker, InvalidPart};
 
 /// The argument by which STDIO callers may present their token.
 const RESERVED_ARGUMENT: &str = "access_token";
@@ -78,7 +80,8 @@ const SCHEMA_KEYWORDS: [&str; 58] = [
 ];
 
 /// Our own keys of a parameter, for suggestions.
-const PARAMETER_KEYS: [&str; 7] = ["in", "as", "claim", "value", "default", "required", "description"];
+const PARAMETER_KEYS: [&str; 11] =
+    ["in", "as", "claim", "value", "default", "required", "description", "join", "style", "explode", "reserved"];
 
 /// Keys that say what an argument may be.
 const TYPE_KEYWORDS: [&str; 7] = ["type", "enum", "const", "oneOf", "anyOf", "allOf", "$ref"];
@@ -167,6 +170,8 @@ impl Compiler<'_> {
         used_claims: &mut BTreeSet<String>,
     ) -> Option<Parameter> {
         let location = self.location(tool, at, name, spec);
+        let encoding = location.as_ref().map(|location| self.encoding(tool, at, name, spec, location));
+        let encoding = encoding.flatten().unwrap_or_default();
         let optional = matches!(spec.required, Some(RequiredSpec::Parameter(false)));
         if let Some(claim) = &spec.claim {
             used_claims.insert(claim.clone());
@@ -183,6 +188,7 @@ impl Compiler<'_> {
                     source: Source::Claim(claim.clone()),
                     location,
                     required: !optional,
+                    encoding,
                 }),
                 property: None,
             });
@@ -196,6 +202,7 @@ impl Compiler<'_> {
                     source: Source::Value(Data::Constant(value.clone())),
                     location,
                     required: !optional,
+                    encoding,
                 }),
                 property: None,
             });
@@ -220,6 +227,7 @@ impl Compiler<'_> {
                 source: Source::Argument,
                 location,
                 required: property.required,
+                encoding,
             }),
             property: Some(property),
         })
@@ -440,7 +448,7 @@ impl Compiler<'_> {
             self.push(finding);
             return None;
         }
-        if let Err((pointer, why)) = input::check_schema(&written) {
+        if let Err(InvalidPart { pointer, why }) = Checker::compile(&written) {
             let at = descend(at, &pointer);
             let why = if pointer == "/type" { unknown_type(&at) } else { why };
             self.push(at.error(Code::InvalidSchema, format!("the schema of parameter `{name}` is not valid"), why));
@@ -468,36 +476,148 @@ impl Compiler<'_> {
     }
 
     /// A path segment, a header and a cookie hold one value; a query holds one or a list; only a body holds an object.
+    /// `join` and `style` say how more fits.
     fn check_fit(&mut self, at: &Cursor<'_>, name: &str, spec: &ParamSpec, location: Option<&Location>) {
         let is = |kind: &str| match spec.schema.get("type") {
             Some(Value::String(text)) => text == kind,
             Some(Value::Array(kinds)) => kinds.iter().any(|text| text == kind),
             _ => false,
         };
-        let (place, takes_lists) = match location {
+        let (place, takes_lists, style) = match location {
             None | Some(Location::Body(_)) => return,
-            Some(Location::Path) => ("a path segment", false),
-            Some(Location::Query(_)) => ("the query", true),
-            Some(Location::Header(_)) => ("a header", false),
-            Some(Location::Cookie(_)) => ("a cookie", false),
+            Some(Location::Path) => ("a path segment", false, "style: simple"),
+            Some(Location::Query(_)) => ("the query", true, "style: deepObject"),
+            Some(Location::Header(_)) => ("a header", false, "style: simple"),
+            Some(Location::Cookie(_)) => ("a cookie", false, ""),
         };
-        let wrong = if is("object") {
-            "an object"
-        } else if is("array") && !takes_lists {
-            "a list"
+        let (list_fits, object_fits) = (spec.join.is_some() || spec.style.is_some(), spec.style.is_some());
+        let (wrong, way_out) = if is("object") && !object_fits {
+            ("an object", style)
+        } else if is("array") && !takes_lists && !list_fits {
+            ("a list", "join: \",\"")
         } else {
             return;
         };
-        self.push(at.get("type").error(
+        let mut finding = at.get("type").error(
             Code::InvalidValue,
             format!("{wrong} can't go into {place}, but `{name}` may be one"),
             format!("{place} holds {}", if takes_lists { "single values and lists of them" } else { "one value" }),
-        ));
+        );
+        if !way_out.is_empty() {
+            finding = finding.help(format!("`{way_out}` says how it becomes text"));
+        }
+        self.push(finding);
+    }
+
+    /// How a list or an object becomes text.
+    fn encoding(
+        &mut self,
+        tool: &ToolPlace<'_, '_>,
+        at: &Cursor<'_>,
+        name: &str,
+        spec: &ParamSpec,
+        location: &Location,
+    ) -> Option<Encoding> {
+        let reserved = spec.reserved == Some(true);
+        if [spec.join.is_some(), spec.style.is_some(), reserved].iter().filter(|is| **is).count() > 1 {
+            self.push(at.key_error(
+                Code::ConflictingKeys,
+                "`join`, `style` and `reserved` are three ways to make text of a value",
+                "write one of them",
+            ));
+            return None;
+        }
+        if reserved {
+            let fits = *location == Location::Path && tool.path.is_some_and(|path| path.is_whole_segment(name));
+            if !fits {
+                self.push(at.get("reserved").key_error(
+                    Code::InvalidStyle,
+                    "`reserved` is for a whole segment of the path",
+                    format!("write the endpoint as `…/{{{name}}}`, or drop `reserved`"),
+                ));
+            }
+            return fits.then_some(Encoding::Segments);
+        }
+        if let Some(by) = &spec.join {
+            if by.is_empty() {
+                self.push(at.get("join").error(
+                    Code::InvalidValue,
+                    "items must be joined by something",
+                    "such as `\",\"`",
+                ));
+            }
+            return Some(Encoding::Join(by.clone()));
+        }
+        if spec.style.is_none() && spec.explode.is_none() {
+            return Some(Encoding::Plain);
+        }
+        self.style(at, spec, location)
+    }
+
+    /// OpenAPI 3.1 section 4.8.12.2: which style goes where.
+    fn style(&mut self, at: &Cursor<'_>, spec: &ParamSpec, location: &Location) -> Option<Encoding> {
+        let (place, fitting): (_, &[StyleSpec]) = match location {
+            Location::Path => ("the path", &[StyleSpec::Simple, StyleSpec::Label, StyleSpec::Matrix]),
+            Location::Query(_) => (
+                "the query",
+                &[StyleSpec::Form, StyleSpec::SpaceDelimited, StyleSpec::PipeDelimited, StyleSpec::DeepObject],
+            ),
+            Location::Header(_) => ("a header", &[StyleSpec::Simple]),
+            Location::Cookie(_) | Location::Body(_) => ("a cookie or the body", &[]),
+        };
+        let written = spec.style.or_else(|| fitting.first().copied());
+        let Some(style) = written.filter(|style| fitting.contains(style)) else {
+            let key = if spec.style.is_some() { "style" } else { "explode" };
+            let label = if fitting.is_empty() {
+                format!("{place} has no styles; use `join`")
+            } else {
+                let names: Vec<String> = fitting.iter().map(|style| format!("`{}`", style_name(*style))).collect();
+                format!("in {place}: {}", names.join(", "))
+            };
+            self.push(at.get(key).key_error(Code::InvalidStyle, format!("this `{key}` does not fit its place"), label));
+            return None;
+        };
+        let explode = spec.explode.unwrap_or(matches!(style, StyleSpec::Form | StyleSpec::DeepObject));
+        let is_object = spec.schema.get("type").and_then(Value::as_str) == Some("object");
+        if style == StyleSpec::Form && explode && is_object {
+            // Each member becomes a parameter of its own; the model must not be able to name one that identity fills.
+            self.push(at.get("style").key_error(
+                Code::InvalidStyle,
+                "with `style: form`, the model could name any parameter of the query",
+                "use `style: deepObject` or `explode: false`, or declare each member as a parameter",
+            ));
+            return None;
+        }
+        Some(Encoding::Styled { style: style_of(style), explode })
+    }
+}
+
+fn style_of(written: StyleSpec) -> Style {
+    match written {
+        StyleSpec::Form => Style::Form,
+        StyleSpec::Simple => Style::Simple,
+        StyleSpec::Label => Style::Label,
+        StyleSpec::Matrix => Style::Matrix,
+        StyleSpec::SpaceDelimited => Style::SpaceDelimited,
+        StyleSpec::PipeDelimited => Style::PipeDelimited,
+        StyleSpec::DeepObject => Style::DeepObject,
+    }
+}
+
+fn style_name(style: StyleSpec) -> &'static str {
+    match style {
+        StyleSpec::Form => "form",
+        StyleSpec::Simple => "simple",
+        StyleSpec::Label => "label",
+        StyleSpec::Matrix => "matrix",
+        StyleSpec::SpaceDelimited => "spaceDelimited",
+        StyleSpec::PipeDelimited => "pipeDelimited",
+        StyleSpec::DeepObject => "deepObject",
     }
 }
 
 /// The place that a JSON Pointer leads to from here.
-fn descend<'a>(at: &Cursor<'a>, pointer: &str) -> Cursor<'a> {
+pub(super) fn descend<'a>(at: &Cursor<'a>, pointer: &str) -> Cursor<'a> {
     pointer.split('/').skip(1).fold(at.clone(), |at, part| {
         let part = part.replace("~1", "/").replace("~0", "~");
         match part.parse() {

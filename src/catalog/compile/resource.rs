@@ -1,16 +1,22 @@
-//! Resources: static, public data. Whoever needs the caller's identity is a tool.
+//! Resources: public data, the same for everyone. Whoever needs the caller's identity is a tool.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use http::Method;
+
+use super::prompt::role;
 use super::text::{Members, Names};
-use super::{Compiler, Place};
-use crate::catalog::{Resource, ResourceContent, UriTemplate};
+use super::{Compiler, Place, TIMEOUT};
+use crate::catalog::{
+    Binding, BodyTemplate, Encoding, Location, Operation, Resource, ResourceAnnotations, ResourceContent, Source,
+    UriTemplate,
+};
 use crate::config::bridge::ResourceSpec;
 use crate::config::yaml::Cursor;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, suggest};
 
 // === impl Compiler ===
 
@@ -41,9 +47,14 @@ impl Compiler<'_> {
             name: spec.name.clone().unwrap_or_else(|| name_of(written)),
             title: spec.title.clone(),
             description: spec.description.clone(),
-            mime_type: spec.mime_type.clone().unwrap_or_else(|| mime_type.to_owned()),
+            mime_type: spec.mime_type.clone().or_else(|| mime_type.map(str::to_owned)),
             bridge: place.index,
             content,
+            annotations: ResourceAnnotations {
+                audience: spec.annotations.audience.iter().map(|audience| role(*audience)).collect(),
+                priority: spec.annotations.priority,
+                last_modified: self.last_modified(at, spec),
+            },
             uri,
         };
         self.resources.push((resource, at.key_span()));
@@ -55,27 +66,33 @@ impl Compiler<'_> {
         at: &Cursor<'_>,
         uri: &UriTemplate,
         spec: &ResourceSpec,
-    ) -> Option<(ResourceContent, &'static str)> {
+    ) -> Option<(ResourceContent, Option<&'static str>)> {
         let mut names = Names::default();
         for variable in uri.variables() {
             names = names.with(variable, Members::Any);
         }
         let mut claims = BTreeSet::new();
-        match (&spec.json, &spec.text, &spec.file, &spec.blob) {
-            (Some(value), None, None, None) => {
+        match (&spec.json, &spec.text, &spec.file, &spec.blob, &spec.endpoint) {
+            (Some(value), None, None, None, None) => {
                 let at = at.get("json");
                 self.refuse_identity(&at)?;
                 let data = self.data(&at, value, &names, place.directory, &mut claims)?;
-                Some((ResourceContent::Json(data), "application/json"))
+                Some((ResourceContent::Json(data), Some("application/json")))
             }
-            (None, Some(text), None, None) => {
+            (None, Some(text), None, None, None) => {
                 let at = at.get("text");
                 self.refuse_identity(&at)?;
                 let data = self.data(&at, &text.clone().into(), &names, place.directory, &mut claims)?;
-                Some((ResourceContent::Text(data), "text/plain"))
+                Some((ResourceContent::Text(data), Some("text/plain")))
             }
-            (None, None, Some(name), None) => self.file(place, &at.get("file"), name),
-            (None, None, None, Some(blob)) => {
+            (None, None, Some(name), None, None) => {
+                self.file(place, &at.get("file"), name).map(|(content, mime_type)| (content, Some(mime_type)))
+            }
+            (None, None, None, None, Some(endpoint)) => {
+                let operation = self.resource_endpoint(place, &at.get("endpoint"), uri, endpoint)?;
+                Some((ResourceContent::Endpoint(Box::new(operation)), None))
+            }
+            (None, None, None, Some(blob), None) => {
                 let compact: String = blob.split_ascii_whitespace().collect();
                 let Ok(bytes) = STANDARD.decode(compact) else {
                     self.push(at.get("blob").error(
@@ -85,12 +102,12 @@ impl Compiler<'_> {
                     ));
                     return None;
                 };
-                Some((ResourceContent::Blob(bytes.into()), "application/octet-stream"))
+                Some((ResourceContent::Blob(bytes.into()), Some("application/octet-stream")))
             }
             _ => {
                 self.push(at.key_error(
                     Code::ResourceContent,
-                    "a resource has exactly one of `json`, `text`, `file` and `blob`",
+                    "a resource has exactly one of `json`, `text`, `file`, `blob` and `endpoint`",
                     "what does this resource hold?",
                 ));
                 None
@@ -117,6 +134,96 @@ impl Compiler<'_> {
             }
             None => None,
         }
+    }
+
+    /// A public GET. The variables of the URI fill the path; the others go into the query.
+    fn resource_endpoint(
+        &mut self,
+        place: &Place<'_>,
+        at: &Cursor<'_>,
+        uri: &UriTemplate,
+        written: &str,
+    ) -> Option<Operation> {
+        let (method, path) = self.endpoint(at, written)?;
+        if method != Method::GET {
+            let finding = Diagnostic::new(
+                Code::ResourceNeedsIdentity,
+                format!("reading a resource changes nothing, but {method} may"),
+            );
+            let span = at.find(self.sources, method.as_str());
+            self.push(finding.at(span, "only GET").help("make this a tool"));
+            return None;
+        }
+        if place.document.spec.upstream.is_none() {
+            self.push(at.error(
+                Code::MissingUpstream,
+                "this resource has an endpoint, but the bridge has no `upstream`",
+                "which API is this endpoint of?",
+            ));
+        }
+        if place.forwards_token {
+            let root = Cursor::root(&place.document.tree);
+            let credentials = root.get("upstream").get("credentials");
+            self.push(
+                at.error(
+                    Code::ResourceNeedsIdentity,
+                    "a resource can't depend on who is calling",
+                    "the API would get the caller's own token",
+                )
+                .also(credentials.span(), "because of this")
+                .help("resources are public data; make this a tool"),
+            );
+            return None;
+        }
+        let variables: Vec<&str> = uri.variables().collect();
+        let mut is_known = true;
+        for name in path.names().filter(|name| !variables.contains(name)) {
+            is_known = false;
+            let span = at.find(self.sources, &format!("{{{name}}}"));
+            let label = match suggest(name, variables.iter().copied()) {
+                Some(near) => format!("did you mean {{{near}}}?"),
+                None => "not in the URI of the resource".to_owned(),
+            };
+            let words = format!("the path uses {{{name}}}, but the URI has no such variable");
+            self.push(Diagnostic::new(Code::UnknownPathName, words).at(span, label));
+        }
+        let bindings = variables
+            .iter()
+            .map(|name| Binding {
+                name: (*name).to_owned(),
+                source: Source::Argument,
+                location: if path.names().any(|used| used == *name) {
+                    Location::Path
+                } else {
+                    Location::Query((*name).to_owned())
+                },
+                required: true,
+                encoding: Encoding::Plain,
+            })
+            .collect();
+        is_known.then(|| Operation {
+            method,
+            bindings,
+            body: BodyTemplate::Members,
+            template_claims: Vec::new(),
+            has_templates: false,
+            timeout: place.upstream_timeout.unwrap_or(TIMEOUT),
+            pages: None,
+            cache: None,
+            path,
+        })
+    }
+
+    fn last_modified(&mut self, at: &Cursor<'_>, spec: &ResourceSpec) -> Option<String> {
+        let written = spec.annotations.last_modified.as_ref()?;
+        if written.parse::<jiff::Timestamp>().is_err() {
+            self.push(at.get("annotations").get("last_modified").error(
+                Code::InvalidValue,
+                format!("`{written}` is not a point in time"),
+                "such as `2026-01-31T12:00:00Z` (RFC 3339)",
+            ));
+        }
+        Some(written.clone())
     }
 
     /// A resource is the same for everybody.

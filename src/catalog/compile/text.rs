@@ -12,7 +12,7 @@ use crate::config::variable::{self, Segment, Variable};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::secret::{Piece, SecretRef, Text};
-use crate::template::{Leaf, TemplateError};
+use crate::template::{FILTERS, FUNCTIONS, Leaf, TemplateError};
 
 /// The variables that a template may use.
 #[derive(Default)]
@@ -58,6 +58,8 @@ fn said(wrong: &str, known: &[&str], root: &str, there_is: &str) -> String {
     let prefix = if root.is_empty() { String::new() } else { format!("{root}.") };
     match suggest(wrong, known.iter().copied()) {
         Some(near) => format!("did you mean `{prefix}{near}`?"),
+        None if known.is_empty() && root == "claims" => "nothing is defined under `claims:`".to_owned(),
+        None if known.is_empty() && root == "args" => "the model supplies no parameter of this tool".to_owned(),
         None if known.is_empty() => format!("{there_is} nothing"),
         None => {
             let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
@@ -125,10 +127,34 @@ impl Compiler<'_> {
         names: &Names,
         claims: &mut BTreeSet<String>,
     ) -> Option<Leaf> {
-        let leaf = match self.templates.leaf(written) {
+        let leaf = self.templates.leaf(written);
+        self.checked(at, leaf, names, claims)
+    }
+
+    /// Compiles a condition: an expression without `{{ }}`.
+    pub(super) fn condition(
+        &mut self,
+        at: &Cursor<'_>,
+        written: &str,
+        names: &Names,
+        claims: &mut BTreeSet<String>,
+    ) -> Option<Leaf> {
+        let leaf = self.templates.expression(written);
+        self.checked(at, leaf, names, claims)
+    }
+
+    fn checked(
+        &mut self,
+        at: &Cursor<'_>,
+        leaf: Result<Leaf, TemplateError>,
+        names: &Names,
+        claims: &mut BTreeSet<String>,
+    ) -> Option<Leaf> {
+        let leaf = match leaf {
             Ok(leaf) => leaf,
             Err(error) => {
-                self.push(template_error(at, &error));
+                let finding = self.template_error(at, &error);
+                self.push(finding);
                 return None;
             }
         };
@@ -150,6 +176,23 @@ impl Compiler<'_> {
             }
         }
         Some(leaf)
+    }
+
+    fn template_error(&self, at: &Cursor<'_>, error: &TemplateError) -> Diagnostic {
+        let TemplateError::Unknown { what, name } = error else {
+            return at.error(Code::TemplateSyntax, "this template can't be read", error.to_string());
+        };
+        let near = match *what {
+            "filter" => suggest(name, FILTERS),
+            "function" => suggest(name, FUNCTIONS),
+            _ => None,
+        };
+        let label = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is no such {what}"),
+        };
+        Diagnostic::new(Code::UnknownFilter, format!("unknown {what} `{name}` in a template"))
+            .at(at.find(self.sources, name), label)
     }
 
     fn string(
@@ -204,8 +247,4 @@ impl Compiler<'_> {
 
 fn is_plain(data: &Data) -> bool {
     matches!(data, Data::Constant(_))
-}
-
-fn template_error(at: &Cursor<'_>, error: &TemplateError) -> Diagnostic {
-    at.error(Code::TemplateSyntax, "this template can't be read", error.to_string())
 }

@@ -1,21 +1,21 @@
 //! Tools: an endpoint, its bindings, its body and its answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use http::Method;
-use indexmap::IndexMap;
-use serde_json::Value;
 
 use super::parameter::{Parameter, ToolPlace};
 use super::text::{Members, Names};
 use super::{Compiler, Place, TIMEOUT};
 use crate::catalog::input::{Input, InputProperty};
-use crate::catalog::{Annotations, Binding, BodyTemplate, Data, Location, Operation, PathTemplate, Source, Tool};
-use crate::config::bridge::{AnnotationsSpec, BodySpec, ResponseSpec, ToolSpec};
+use crate::catalog::{
+    Annotations, Binding, BodyTemplate, Data, FieldContent, Location, Operation, PathTemplate, RateLimit, Source, Tool,
+};
+use crate::config::bridge::{AnnotationsSpec, ContentSpec, PeriodSpec, RateLimitBySpec, RateLimitSpec, ToolSpec};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
-use crate::shape::{Errors, Shape};
-use crate::template::Leaf;
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -31,14 +31,8 @@ impl Compiler<'_> {
         used_claims: &mut BTreeSet<String>,
     ) {
         let errors_before = self.report.counts().errors;
-        self.tool_name(at, name);
-        if spec.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
-            self.push(at.key_error(
-                Code::MissingDescription,
-                format!("tool `{name}` has no description"),
-                "a model chooses tools by their descriptions",
-            ));
-        }
+        self.mcp_name(at, name, "tool");
+        self.description(at, name, spec);
         let endpoint = spec.endpoint.as_deref().and_then(|text| self.endpoint(&at.get("endpoint"), text));
         if spec.endpoint.is_some() && place.document.spec.upstream.is_none() {
             self.push(at.get("endpoint").error(
@@ -77,7 +71,7 @@ impl Compiler<'_> {
             Some(body) => self.body(place, &at.get("body"), body, tool_place.method, &names(), &mut template_claims),
         };
         let mut shape_claims = BTreeSet::new();
-        let shape =
+        let mut shape =
             self.shape(&at.get("response"), &spec.response, names(), spec.endpoint.is_some(), &mut shape_claims);
         if spec.endpoint.is_none() {
             self.without_endpoint(at, name, spec);
@@ -85,6 +79,15 @@ impl Compiler<'_> {
         // A parameter whose place is wrong has none; that has been said.
         if self.report.counts().errors == errors_before {
             self.unused_arguments(&at.get("parameters"), &bindings, &arguments);
+        }
+        let access = self.access(place, at, spec, used_claims);
+        let rate_limit = spec.rate_limit.as_ref().and_then(rate_limit);
+        let pages = spec.paginate.as_ref().and_then(|pages| self.pages(&at.get("paginate"), pages));
+        let cache = self.cache(&at.get("cache"), spec.cache.as_deref(), tool_place.method);
+        if let Some(shape) = &mut shape {
+            // An argument that the model must give is no way to get less.
+            let optional = properties.iter().filter(|property| !property.required);
+            shape.narrow_by = optional.map(|property| property.name.clone()).collect();
         }
         used_claims.extend(template_claims.iter().cloned());
         used_claims.extend(shape_claims.iter().cloned());
@@ -110,6 +113,8 @@ impl Compiler<'_> {
                 body,
                 template_claims: template_claims.into_iter().collect(),
                 timeout: timeout.or(place.upstream_timeout).unwrap_or(TIMEOUT),
+                pages,
+                cache,
             }),
             _ => None,
         };
@@ -121,10 +126,24 @@ impl Compiler<'_> {
             annotations,
             bridge: place.index,
             operation,
+            output: spec.response.schema.clone(),
             shape: shape.unwrap_or_default(),
             shape_claims: shape_claims.into_iter().collect(),
+            access,
+            rate_limit,
+            span: at.key_span(),
         };
         self.add(tool, at);
+    }
+
+    fn description(&mut self, at: &Cursor<'_>, name: &str, spec: &ToolSpec) {
+        if spec.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
+            self.push(at.key_error(
+                Code::MissingDescription,
+                format!("tool `{name}` has no description"),
+                "a model chooses tools by their descriptions",
+            ));
+        }
     }
 
     fn add(&mut self, tool: Tool, at: &Cursor<'_>) {
@@ -158,18 +177,18 @@ impl Compiler<'_> {
         }
     }
 
-    fn tool_name(&mut self, at: &Cursor<'_>, name: &str) {
+    pub(super) fn mcp_name(&mut self, at: &Cursor<'_>, name: &str, of: &str) {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
             self.push(at.key_error(
                 Code::InvalidName,
-                format!("`{name}` can't be the name of a tool"),
+                format!("`{name}` can't be the name of a {of}"),
                 "1 to 64 of `A-Z a-z 0-9 _ - .` (what MCP clients accept)",
             ));
         }
     }
 
-    fn endpoint(&mut self, at: &Cursor<'_>, written: &str) -> Option<(Method, PathTemplate)> {
+    pub(super) fn endpoint(&mut self, at: &Cursor<'_>, written: &str) -> Option<(Method, PathTemplate)> {
         let Some((method, path)) = written.trim().split_once(char::is_whitespace) else {
             self.push(at.error(
                 Code::InvalidEndpoint,
@@ -246,104 +265,33 @@ impl Compiler<'_> {
         (bindings, properties)
     }
 
-    fn body(
-        &mut self,
-        place: &Place<'_>,
-        at: &Cursor<'_>,
-        spec: &BodySpec,
-        method: Option<&Method>,
-        names: &Names,
-        claims: &mut BTreeSet<String>,
-    ) -> Option<BodyTemplate> {
-        if method.is_some_and(|method| [Method::GET, Method::HEAD].contains(method)) {
+    fn cache(&mut self, at: &Cursor<'_>, written: Option<&str>, method: Option<&Method>) -> Option<Duration> {
+        let keep = self.timeout(at, written)?;
+        if method.is_none_or(|method| *method != Method::GET) {
             self.push(at.key_error(
-                Code::BodyNotAllowed,
-                "a GET or HEAD request has no body",
-                "drop `body:`, or use another method",
+                Code::CacheNotAllowed,
+                "only the answers of GET can be kept",
+                "drop it: every call has to reach the API",
             ));
-            return None;
         }
-        match spec {
-            BodySpec::Json(value) => {
-                self.data(&at.get("json"), value, names, place.directory, claims).map(BodyTemplate::Json)
-            }
-            BodySpec::Text(text) => {
-                let value = Value::String(text.clone());
-                self.data(&at.get("text"), &value, names, place.directory, claims).map(BodyTemplate::Text)
-            }
-            BodySpec::Form(fields) => self.form(place, &at.get("form"), fields, names, claims),
-        }
-    }
-
-    fn form(
-        &mut self,
-        place: &Place<'_>,
-        at: &Cursor<'_>,
-        fields: &IndexMap<String, Value>,
-        names: &Names,
-        claims: &mut BTreeSet<String>,
-    ) -> Option<BodyTemplate> {
-        let mut compiled = Vec::new();
-        for (name, value) in fields {
-            let at = at.get(name);
-            if value.is_object() {
-                self.push(at.error(
-                    Code::InvalidValue,
-                    "a form field can't be an object",
-                    "write a single value or a list",
-                ));
-            }
-            compiled.push((name.clone(), self.data(&at, value, names, place.directory, claims)?));
-        }
-        Some(BodyTemplate::Form(compiled))
-    }
-
-    fn shape(
-        &mut self,
-        at: &Cursor<'_>,
-        spec: &ResponseSpec,
-        names: Names,
-        has_reply: bool,
-        claims: &mut BTreeSet<String>,
-    ) -> Option<Shape> {
-        let names = if has_reply {
-            names
-                .with("status", Members::Any)
-                .with("headers", Members::Any)
-                .with("body", Members::Any)
-                .with("result", Members::Any)
-        } else {
-            names
-        };
-        let text: Option<Leaf> = match &spec.text {
-            None => None,
-            Some(text) => Some(self.leaf(&at.get("text"), text, &names, claims)?),
-        };
-        let mut words = BTreeMap::new();
-        for (status, text) in &spec.errors {
-            let at = at.get("errors").get(status);
-            match status.parse::<u16>() {
-                Ok(number @ 300..=599) => {
-                    if let Some(leaf) = self.leaf(&at, text, &names, claims) {
-                        words.insert(number, leaf);
-                    }
-                }
-                _ => self.push(at.key_error(
-                    Code::InvalidValue,
-                    format!("`{status}` is not an error status"),
-                    "a number from 300 to 599",
-                )),
-            }
-        }
-        Some(Shape { text, errors: Errors::new(words) })
+        Some(keep)
     }
 
     fn without_endpoint(&mut self, at: &Cursor<'_>, name: &str, spec: &ToolSpec) {
-        if spec.response.text.is_none() {
+        let has_parts = matches!(spec.response.content, Some(ContentSpec::Parts(_)));
+        if spec.response.text.is_none() && !has_parts {
             self.push(at.key_error(
                 Code::MissingKey,
                 format!("tool `{name}` has neither `endpoint` nor `response.text`"),
                 "what should it answer?",
+            ));
+        }
+        let about_requests = [("paginate", spec.paginate.is_some()), ("timeout", spec.timeout.is_some())];
+        for (key, _) in about_requests.into_iter().filter(|(_, is_written)| *is_written) {
+            self.push(at.get(key).key_error(
+                Code::ConflictingKeys,
+                format!("`{key}` is about requests, but the tool has no `endpoint`"),
+                "drop it, or write the `endpoint`",
             ));
         }
         if spec.body.is_some() {
@@ -354,6 +302,18 @@ impl Compiler<'_> {
             ));
         }
     }
+}
+
+fn rate_limit(spec: &RateLimitSpec) -> Option<RateLimit> {
+    let per = Duration::from_secs(match spec.per {
+        PeriodSpec::Second => 1,
+        PeriodSpec::Minute => 60,
+        PeriodSpec::Hour => 3_600,
+        PeriodSpec::Day => 86_400,
+    });
+    // Zero calls are refused by the schema.
+    let calls = NonZeroU32::new(spec.calls)?;
+    Some(RateLimit { calls, per, by_caller: spec.by == RateLimitBySpec::Caller })
 }
 
 /// MCP's hints, from the method unless said otherwise.
@@ -374,7 +334,13 @@ fn needs_values(bindings: &[Binding], body: &BodyTemplate) -> bool {
     computed
         || match body {
             BodyTemplate::Members => false,
-            BodyTemplate::Json(data) | BodyTemplate::Text(data) => !data.is_constant(),
+            BodyTemplate::Json(data, _) | BodyTemplate::Text(data, _) | BodyTemplate::Base64(data, _) => {
+                !data.is_constant()
+            }
             BodyTemplate::Form(fields) => fields.iter().any(|(_, data)| !data.is_constant()),
+            BodyTemplate::Multipart(fields) => fields.iter().any(|(_, field)| {
+                let (FieldContent::Text(data) | FieldContent::Base64(data) | FieldContent::Json(data)) = &field.content;
+                !data.is_constant() || field.filename.as_ref().is_some_and(|name| !name.is_constant())
+            }),
         }
 }
