@@ -271,7 +271,7 @@ fn fenced() -> Environment<'static> {
 }
 
 /// The filters that exist, for suggestions.
-pub const FILTERS: [&str; 53] = [
+pub const FILTERS: [&str; 52] = [
     "abs",
     "attr",
     "b64decode",
@@ -323,7 +323,6 @@ pub const FILTERS: [&str; 53] = [
     "unique",
     "upper",
     "urlencode",
-    "values",
     "zip",
 ];
 
