@@ -141,6 +141,113 @@ fn findings_can_be_read_by_programs() {
 }
 
 #[test]
+fn several_paths_are_one_sarif_log_that_fits_the_standard() {
+    let schema = std::fs::read_to_string(root().join("tests/data/sarif-schema-2.1.0.json")).unwrap();
+    let mut schema: Value = serde_json::from_str(&schema).unwrap();
+    // The pattern of `language`, which we don't write, is no regular expression.
+    for holder in ["run", "toolComponent"] {
+        let language = &mut schema["definitions"][holder]["properties"]["language"];
+        language.as_object_mut().unwrap().remove("pattern").unwrap();
+    }
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let path = root().join("tests/bad");
+    let valid = |args: &[&str]| {
+        let (code, stdout, stderr) = run(&path, &[&["check", "--format", "sarif"], args].concat());
+        assert_eq!(stderr, "");
+        let log: Value = serde_json::from_str(&stdout).unwrap();
+        let wrong: Vec<_> =
+            schema.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        (code, log)
+    };
+    let (code, log) =
+        valid(&["TB0122-resource-needs-identity.yaml", "TB0201-caller-token.yaml", "TB0103-unknown-claim.yaml"]);
+    assert_eq!((code, log["runs"].as_array().unwrap().len()), (1, 1));
+    let run = &log["runs"][0];
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let driver = &run["tool"]["driver"];
+    assert_eq!(
+        (driver["name"].as_str(), driver["version"].as_str()),
+        (Some("tollbridge"), Some(env!("CARGO_PKG_VERSION")))
+    );
+    let mut seen = Vec::new();
+    for result in run["results"].as_array().unwrap() {
+        let rule = &driver["rules"][usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert_eq!(rule["defaultConfiguration"]["level"], result["level"]);
+        assert!(rule["help"]["text"].as_str().unwrap().len() > 80, "{rule}");
+        seen.push(result["ruleId"].as_str().unwrap().to_owned());
+    }
+    for id in ["TB0103", "TB0122", "TB0201"] {
+        assert!(seen.iter().any(|it| it == id), "{id} is missing: {seen:?}");
+    }
+    let unknown = run["results"].as_array().unwrap().iter().find(|it| it["ruleId"] == "TB0103").unwrap();
+    let place = &unknown["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "TB0103-unknown-claim.yaml");
+    assert_eq!(
+        place["region"],
+        serde_json::json!({ "startLine": 9, "startColumn": 22, "endLine": 9, "endColumn": 26 })
+    );
+
+    // All findings there are, and none at all.
+    let all: Vec<String> = bad().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    let (_, log) = valid(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    let related = log["runs"][0]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["relatedLocations"] != serde_json::json!([]));
+    assert!(related.count() > 3);
+    let (code, log) = valid(&[root().join("examples/api-key/bridges").to_str().unwrap()]);
+    assert_eq!((code, &log["runs"][0]["results"]), (0, &serde_json::json!([])));
+}
+
+#[test]
+fn github_shows_findings_beside_their_lines() {
+    let (folder, ..) = check(&[
+        ("a, b.yaml", b"bridge: a\ntools:\n  t: { description: 50% of it., response: { txt: hi } }\n"),
+        ("c.yaml", b"bridge: c\nupstream: { url: https://a.example, credentials: caller_token }\n"),
+    ]);
+    let (code, stdout, stderr) = run(folder.path(), &["check", ".", "--format", "github"]);
+    assert_eq!((code, stderr.as_str()), (1, ""));
+    let lines: Vec<_> = stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{stdout}");
+    assert!(lines[0].starts_with("::error file=a%2C b.yaml,line=3,col="), "{stdout}");
+    assert!(lines[0].contains(",title=TB0101%3A unknown key::unknown key `txt`"), "{stdout}");
+    assert!(lines[0].contains("%0A") && !lines[0].contains('\r'), "{stdout}");
+    assert!(
+        lines[1].starts_with("::notice file=c.yaml,line=2,col=50,endLine=2,endColumn=62,title=TB0201%3A "),
+        "{stdout}"
+    );
+
+    let (_folder, code, words) = check(&[("a.yaml", b"bridge: a%b\n")]);
+    assert_eq!(code, 1, "{words}");
+    let (code, stdout, _) = run(_folder.path(), &["check", ".", "--format", "github"]);
+    assert_eq!((code, stdout.contains("%25") && !stdout.replace("%25", "").contains("a%b")), (1, true), "{stdout}");
+    let (code, stdout, stderr) = run(root(), &["check", "examples/api-key/bridges", "--format", "github"]);
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "", ""));
+}
+
+#[test]
+fn warnings_can_be_denied_and_notes_can_not() {
+    let (folder, code, _) = check(&[("a.yaml", b"bridge: a\nclaims: { who: sub }\n")]);
+    assert_eq!(code, 0);
+    let (code, stdout, stderr) = run(folder.path(), &["check", ".", "--deny", "warnings"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("warning[TB0202]") && !stderr.contains("error"), "{stderr}");
+    assert_eq!(stdout, ".: 1 bridge, 0 tools, 0 resources: 1 warning, which `--deny warnings` forbids\n");
+    let (code, stdout, _) = run(folder.path(), &["check", ".", "--deny", "warnings", "--format", "json"]);
+    assert_eq!((code, stdout.contains("\"severity\": \"warning\"")), (1, true), "{stdout}");
+
+    let (folder, ..) =
+        check(&[("a.yaml", b"bridge: a\nupstream: { url: https://a.example, credentials: caller_token }\n")]);
+    let (code, _, stderr) = run(folder.path(), &["check", ".", "--deny", "warnings"]);
+    assert_eq!((code, stderr.contains("note[TB0201]")), (0, true), "{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["check", ".", "--deny", "notes"]);
+    assert_eq!((code, stderr.contains("possible values: warnings")), (2, true), "{stderr}");
+}
+
+#[test]
 fn the_shipped_bridges_are_fine() {
     let (code, stdout, _) = run(root(), &["check"]);
     assert_eq!((code, stdout.as_str()), (0, "bridges: 1 bridge, 9 tools, 3 resources: fine\n"));
