@@ -56,7 +56,7 @@ pub struct Diagnostic {
 enum Place {
     Nowhere,
     File(FileId),
-    Label(Label),
+    Label(Box<Label>),
 }
 
 /// A bag of findings; the same finding put in twice is kept once.
@@ -130,7 +130,7 @@ impl Diagnostic {
     /// Says where the fault is; the carets go here.
     #[must_use]
     pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.place = Place::Label(Label { span, text: label.into() });
+        self.place = Place::Label(Box::new(Label { span, text: label.into() }));
         self
     }
 

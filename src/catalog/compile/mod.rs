@@ -13,10 +13,10 @@ use http::{HeaderName, HeaderValue};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Bridge, Catalog, Credential, Resource, Tool, UpstreamDef, VariableUse, quantity};
+use super::{Bridge, Catalog, Credential, Resource, Tool, UpstreamDef, VariableUse, lint, quantity};
 use crate::config::bridge::{ApiKeySpec, BridgeSpec, CredentialSpec, OneOrMany, UpstreamSpec};
 use crate::config::yaml::Cursor;
-use crate::config::{BridgeDocument, Documents, variable};
+use crate::config::{BridgeDocument, Documents, allow, variable};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap, Span};
 use crate::principal::ClaimPath;
 use crate::secret::Text;
@@ -76,7 +76,7 @@ struct Place<'d> {
 /// # Errors
 /// Returns all findings when one of them is an error.
 pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
-    let Documents { sources, bridges, revision, report } = documents;
+    let Documents { sources, bridges, revision, report, allows } = documents;
     let mut compiler = Compiler {
         sources: &sources,
         report,
@@ -89,7 +89,10 @@ pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
     };
     for document in &bridges {
         compiler.bridge(document);
+        lint::lint(document, &sources, &mut compiler.report);
     }
+    lint::lint_together(&bridges, &sources, &mut compiler.report);
+    allow::apply(&allows, &sources, &mut compiler.report);
     let Compiler { report, templates, variables, tools, resources, bridges, .. } = compiler;
     let findings = Findings { report, sources };
     if findings.report.has_errors() {
