@@ -81,7 +81,6 @@ pub fn apply(allows: &[Allow], sources: &SourceMap, report: &mut Report) {
 impl Allow {
     fn covers(&self, finding: &Diagnostic, sources: &SourceMap) -> bool {
         finding.code() == self.code
-            && finding.severity() != Severity::Error
             && finding.file() == Some(self.comment.file)
             && match self.reach {
                 Reach::File => true,

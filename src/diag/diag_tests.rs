@@ -286,8 +286,10 @@ proptest::proptest! {
             let span = Span::new(files[0], start, start + length);
             finding = if index == 0 { finding.at(span, "l") } else { finding.also(span, "s") };
         }
-        all.report.push(finding);
+        all.report.push(finding.hiding(Span::new(files[0], 3, 9)));
         let _ = plain(&all);
         let _ = machine::json([&all]);
+        let _ = sarif::log([&all]);
+        assert_eq!(github::commands([&all]).lines().count(), 1);
     }
 }

@@ -287,6 +287,9 @@ fn what_is_no_comment_allows_nothing() {
         let (quiet, _) = allowed(text);
         assert!(quiet.contains("`who` is not used") || quiet.contains("error"), "{text}\n{quiet}");
     }
+    // An error can be why the finding is not made.
+    let (quiet, _) = allowed("# tollbridge: allow TB0207\nbridge: a\nnonsense: 1\n");
+    assert!(quiet.contains("error[TB0101]") && !quiet.contains("TB0215"), "{quiet}");
     // Errors stay, and hundreds of comments in a row are no trouble.
     let (quiet, _) = allowed("# tollbridge: allow TB0101\nbridge: a\nnonsense: 1\n");
     assert!(quiet.contains("error[TB0101]") && quiet.contains("warning[TB0214]"), "{quiet}");
@@ -339,6 +342,16 @@ fn no_output_shows_a_secret() {
         let (quiet, verbose) = allowed(&text);
         assert!(!quiet.contains("hunter2") && !verbose.contains("hunter2"), "{quiet}{verbose}");
     }
+}
+
+#[test]
+fn a_refusal_at_start_shows_no_secret_either() {
+    let bridge = b"bridge: a\nupstream: { url: \"${NOWHERE_TO_BE_FOUND}\", credentials: { bearer: hunter2 } }\n";
+    let (folder, ..) = check(&[("a.yaml", bridge)]);
+    std::fs::write(folder.path().join("tollbridge.yaml"), "bridges: a.yaml\nauth: { none: true }\n").unwrap();
+    let (code, _, stderr) = run(folder.path(), &["serve", "--stdio"]);
+    assert_eq!((code, stderr.contains("error[TB0118]") && stderr.contains("bearer: *******")), (78, true), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
 }
 
 #[test]
