@@ -4,6 +4,7 @@
 pub mod compile;
 mod data;
 mod input;
+mod lint;
 mod path;
 
 mod uri;

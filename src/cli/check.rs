@@ -1,14 +1,13 @@
 //! `tollbridge check`: all findings about bridge files at once.
 
-use std::path::PathBuf;
-
-use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 use super::ExitStatus;
 use super::print::Printer;
+use crate::catalog::Catalog;
 use crate::catalog::compile::compile;
 use crate::config;
-use crate::diag::{Code, Findings, machine, suggest, text};
+use crate::diag::{Code, Findings, github, machine, sarif, suggest, text};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +18,12 @@ pub(super) struct Args {
     /// How to print the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// What else makes the check fail, besides errors
+    #[arg(long, value_enum, value_name = "WHAT")]
+    deny: Option<Deny>,
+    /// List what `# tollbridge: allow` comments silence, too
+    #[arg(long)]
+    verbose: bool,
     /// Explain a finding by its code, such as TB0103
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -31,6 +36,17 @@ enum Format {
     Text,
     /// For programs: one JSON object
     Json,
+    /// For GitHub Actions: workflow commands
+    Github,
+    /// For code scanners and editors: SARIF 2.1.0
+    Sarif,
+}
+
+/// Findings that make the check fail although the files can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    /// Warnings
+    Warnings,
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
@@ -45,60 +61,63 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
             status = ExitStatus::Usage;
             continue;
         }
-        let findings = match compile(config::load(path)) {
-            Ok((catalog, findings)) => {
-                if args.format == Format::Text {
-                    printer.findings(&findings);
-                    let resources = catalog.resources.len() + catalog.resource_templates.len();
-                    printer.result(&format!(
-                        "{}: {}, {}, {}: fine",
-                        path.display(),
-                        counted(catalog.bridges.len(), "bridge"),
-                        counted(catalog.tools.len(), "tool"),
-                        counted(resources, "resource"),
-                    ));
-                }
-                findings
-            }
-            Err(findings) => {
-                if status == ExitStatus::Fine {
-                    status = ExitStatus::Findings;
-                }
-                if args.format == Format::Text {
-                    printer.findings(&findings);
-                }
-                findings
-            }
+        let (catalog, findings) = match compile(config::load(path)) {
+            Ok((catalog, findings)) => (Some(catalog), findings),
+            Err(findings) => (None, findings),
         };
+        let fails = catalog.is_none() || is_denied(args, &findings);
+        if fails && status == ExitStatus::Fine {
+            status = ExitStatus::Findings;
+        }
+        if args.format == Format::Text {
+            printer.findings(&findings);
+            if args.verbose {
+                printer.silenced(&findings);
+            }
+            if let Some(catalog) = &catalog {
+                printer.result(&verdict(path, catalog, &findings, fails));
+            }
+        }
         reports.push(findings);
     }
-    if args.format == Format::Json && !reports.is_empty() {
-        printer.result(&format!("{:#}", merged(&reports)));
+    if reports.is_empty() {
+        return status;
+    }
+    match args.format {
+        Format::Text => {}
+        Format::Json => printer.result(&format!("{:#}", machine::json(&reports))),
+        Format::Sarif => printer.result(&format!("{:#}", sarif::log(&reports))),
+        Format::Github => printer.result(&github::commands(&reports)),
     }
     status
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+fn is_denied(args: &Args, findings: &Findings) -> bool {
+    match args.deny {
+        Some(Deny::Warnings) => findings.report.counts().warnings > 0,
+        None => false,
+    }
 }
 
-/// One object for all paths, so that the output is one JSON document.
-fn merged(reports: &[Findings]) -> Value {
-    let counts = reports.iter().map(|findings| findings.report.counts());
-    let (errors, warnings) =
-        counts.fold((0, 0), |(errors, warnings), counts| (errors + counts.errors, warnings + counts.warnings));
-    let diagnostics: Vec<Value> = reports
-        .iter()
-        .map(machine::json)
-        .filter_map(|mut report| report.get_mut("diagnostics").and_then(Value::as_array_mut).map(std::mem::take))
-        .flatten()
-        .collect();
-    json!({
-        "valid": errors == 0,
-        "error_count": errors,
-        "warning_count": warnings,
-        "diagnostics": diagnostics,
-    })
+/// What there is, and whether it is fine, for a path that can be served.
+fn verdict(path: &Path, catalog: &Catalog, findings: &Findings, is_denied: bool) -> String {
+    let resources = catalog.resources.len() + catalog.resource_templates.len();
+    let verdict = if is_denied {
+        format!("{}, which `--deny warnings` forbids", counted(findings.report.counts().warnings, "warning"))
+    } else {
+        "fine".to_owned()
+    };
+    format!(
+        "{}: {}, {}, {}: {verdict}",
+        path.display(),
+        counted(catalog.bridges.len(), "bridge"),
+        counted(catalog.tools.len(), "tool"),
+        counted(resources, "resource"),
+    )
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn explain(written: &str, printer: &mut Printer) -> ExitStatus {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use super::ExitStatus;
 use crate::config;
 use crate::diag::Findings;
-use crate::diag::text::{Color, render};
+use crate::diag::text::{Color, render, silenced};
 
 /// Writes results to stdout and everything else to stderr.
 pub(super) struct Printer {
@@ -30,7 +30,7 @@ impl Printer {
     pub(super) fn result(&mut self, text: &str) {
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
+        if !text.is_empty() && !text.ends_with('\n') {
             let _ = stdout.write_all(b"\n");
         }
         let _ = stdout.flush();
@@ -40,6 +40,13 @@ impl Printer {
     pub(super) fn findings(&mut self, findings: &Findings) {
         if !findings.report.is_empty() {
             self.note(&render(findings, self.stderr_color));
+        }
+    }
+
+    /// Writes the findings that comments keep quiet.
+    pub(super) fn silenced(&mut self, findings: &Findings) {
+        if !findings.report.silenced().is_empty() {
+            self.note(&silenced(findings, self.stderr_color));
         }
     }
 

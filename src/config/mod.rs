@@ -1,7 +1,9 @@
 //! What is written in the files: reading, spans, and the typed `Spec`s. A `Spec` may be wrong.
 
+pub mod allow;
 pub mod bridge;
 mod files;
+mod plain_secret;
 pub mod schema;
 pub mod server;
 pub mod variable;
@@ -14,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::diag::{Code, Diagnostic, Report, SourceMap};
 
+use allow::Allow;
 use bridge::BridgeSpec;
 use schema::Checker;
 use server::ServerSpec;
@@ -35,6 +38,8 @@ pub struct Documents {
     pub revision: Revision,
     /// What was found so far.
     pub report: Report,
+    /// What comments of the files allow.
+    pub allows: Vec<Allow>,
 }
 
 /// A well-formed bridge file.
@@ -70,10 +75,12 @@ pub fn load(path: &Path) -> Documents {
     let texts = files::read_dir_yaml(path, &mut report, &mut sources);
     let mut hashed: Vec<(String, Vec<u8>)> = Vec::new();
     let mut bridges = Vec::new();
+    let mut allows = Vec::new();
     for (file, text) in texts {
         // The name alone: replicas keep the same files under different paths.
         let name = Path::new(sources.name(file)).file_name().unwrap_or_default().to_string_lossy().into_owned();
         hashed.push((name, text.clone().into_bytes()));
+        allows.extend(allow::read(file, &sources, &mut report));
         let Some((tree, spec)) = read::<BridgeSpec>(file, &text, Checker::bridge(), &mut report) else {
             continue;
         };
@@ -90,7 +97,7 @@ pub fn load(path: &Path) -> Documents {
         bridges.push(BridgeDocument { tree, spec, directory: directory.to_owned(), files });
     }
     let revision = Revision::of(hashed.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
-    Documents { sources, bridges, revision, report }
+    Documents { sources, bridges, revision, report, allows }
 }
 
 /// Reads the server file.
@@ -116,6 +123,7 @@ fn read<T: DeserializeOwned>(
     report: &mut Report,
 ) -> Option<(Node, T)> {
     let tree = yaml::parse(file, text, report)?;
+    plain_secret::find(&yaml::Cursor::root(&tree), report);
     let before = report.counts().errors;
     schema::check(checker, &tree, report);
     if report.counts().errors > before {

@@ -88,6 +88,39 @@ pub fn parse(file: FileId, text: &str, report: &mut Report) -> Option<Node> {
     builder.finish()
 }
 
+/// A comment, `#` included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comment {
+    /// The text from `#` to the end of the line.
+    pub span: Span,
+}
+
+/// Finds the comments of a document, and no `#` inside of text. Those below a place that is no YAML are not found.
+#[must_use]
+pub fn comments(file: FileId, text: &str) -> Vec<Comment> {
+    let options = parser::options! {
+        disallow_directives: true,
+        emit_unresolved_aliases: true,
+        // There may be as many as the file has lines, and its length is bounded.
+        max_buffered_comment_events: usize::MAX,
+        flow_nesting_limit: MAX_DEPTH + 1,
+        block_nesting_limit: MAX_DEPTH + 1,
+    };
+    let mut comments = Vec::new();
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event {
+            Ok((parser::Event::Comment(..), range)) => {
+                let start = range.start.byte_offset().unwrap_or(0);
+                let end = range.end.byte_offset().unwrap_or(start);
+                comments.push(Comment { span: Span::new(file, start, end) });
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    comments
+}
+
 // === impl Node ===
 
 impl Node {

@@ -347,7 +347,7 @@ proptest::proptest! {
     fn no_text_makes_it_panic(yaml in "[a-c:\\-{}\\[\\],&*?!|>'\"%@#$ \t\n\u{feff}\u{e9}\u{202e}0-9.~<]{0,60}") {
         let read = read(&yaml);
         let _ = read.said();
-        let _ = crate::diag::machine::json(&read.findings);
+        let _ = crate::diag::machine::json([&read.findings]);
         proptest::prop_assert!(read.node.is_some() || read.findings.report.has_errors());
         if let Some(node) = &read.node {
             spans(node, &read.findings.sources);

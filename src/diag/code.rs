@@ -422,6 +422,102 @@ codes! {
         "    get_schedule:"
         "      description: Retrieve the signed-in user's schedule for a date range."
     ]
+    PlainSecret "TB0204" Warning "secret written in the file" [
+        "A password, token or key stands in the file as it is, where everyone who may read the file or"
+        "its history can read it. It counts as leaked once it has been committed: make a new one."
+        ""
+        "    credentials: { bearer: sk_live_4eC39… }     # wrong"
+        "    credentials: { bearer: \"${API_TOKEN}\" }     # right"
+        ""
+        "`${file:PATH}` reads it from a file. Excerpts show `*` in its place."
+    ]
+    SameDescription "TB0205" Warning "two tools with the same description" [
+        "Models choose tools by their descriptions. Between two that read the same the choice is chance."
+        ""
+        "    get_balance:  { description: Get the balance., … }     # wrong: of what?"
+        "    get_time_off: { description: Get the balance., … }"
+        ""
+        "Say in each what it does that the other does not."
+    ]
+    LongDescription "TB0206" Warning "long description" [
+        "A description has more than 1024 characters. Every client sends all descriptions to the model in"
+        "every conversation; long ones cost money and attention, and some clients cut or refuse them."
+        ""
+        "Say what it does and when to use it. Put the rest into a resource, or into the descriptions of"
+        "the parameters it is about."
+    ]
+    UndescribedParameter "TB0207" Note "parameter without a description" [
+        "The model has to supply this argument and knows only its name and type."
+        ""
+        "    start: { type: string }                                                # a date? a time?"
+        "    start: { type: string, format: date, description: First day off }      # better"
+    ]
+    HiddenCharacter "TB0208" Error "character that can't be seen" [
+        "A name, title or description holds a character that is invisible or changes the direction of"
+        "text. The model would read something that a reviewer can't see, so it could be told anything."
+        ""
+        "Type the text anew, or remove the character that is named by its number, such as U+200B."
+    ]
+    SimilarNames "TB0209" Warning "names that are easily confused" [
+        "Two tools, or two parameters of a tool, have names that differ only by upper and lower case, by"
+        "`-`, `_` and `.`, or by letters that look alike. A model or a reviewer takes one for the other."
+        ""
+        "    get_user: …"
+        "    getUser: …      # wrong: which one?"
+    ]
+    ContradictingHints "TB0210" Warning "hints that contradict the method" [
+        "`annotations` tell clients what a tool does, and clients decide by them whether to ask a person"
+        "first. Here they say the opposite of the method: GET and HEAD only read, the others may change"
+        "something."
+        ""
+        "    endpoint: DELETE /orders/{id}"
+        "    annotations: { read_only: true }     # wrong: a client would call it without asking"
+        ""
+        "A search by POST only reads all the same. Then say so where it stands:"
+        ""
+        "    annotations: { read_only: true }     # tollbridge: allow TB0210 -- a search"
+    ]
+    MissingHints "TB0211" Note "change without hints" [
+        "The tool changes something, and nothing is said about how. Clients then read hints that follow"
+        "from its method alone."
+        ""
+        "    endpoint: POST /orders"
+        "    annotations: { destructive: false, idempotent: false }     # adds an order, each time"
+    ]
+    UnusedAnchor "TB0212" Warning "anchor that is never used" [
+        "YAML gives a value a name by `&name`, and nothing refers to it by `*name`. Remove it, or check"
+        "the spelling where it was meant to be used."
+        ""
+        "    start: &date { type: string, format: date }"
+        "    end: *date"
+    ]
+    PlainHttp "TB0213" Warning "API is called unencrypted" [
+        "Requests and answers travel over plain http to another machine, where anyone on the way can read"
+        "and change them; also what the answer tells the model. No credentials are sent, so it is allowed."
+        ""
+        "    url: http://weather.example.com      # wrong"
+        "    url: https://weather.example.com     # right"
+        ""
+        "Inside of a network of your own it may be right:"
+        ""
+        "    url: http://weather:8080     # tollbridge: allow TB0213 -- never leaves the cluster"
+    ]
+    UnclearAllow "TB0214" Warning "allow comment that can't be followed" [
+        "A comment `# tollbridge: allow` names the codes of warnings and notes that are fine there. What"
+        "follows ` -- ` is the reason. An error can't be allowed, and a code must exist."
+        ""
+        "    # tollbridge: allow TB0205, TB0206 -- the words are those of the contract"
+        ""
+        "At the end of a line it is about that line, on a line of its own about the next one, and above"
+        "the first key about the whole file."
+    ]
+    UnusedAllow "TB0215" Warning "allow comment that silences nothing" [
+        "A comment allows a finding that is not made there: what it was about has been mended or moved."
+        "Left there, it would hide the next one."
+        ""
+        "Remove the code from the comment. It must stand on the line on which the finding begins, or on a"
+        "line of its own above that."
+    ]
 
     // The server file.
     MissingAuth "TB0301" Error "nothing says who may call" [

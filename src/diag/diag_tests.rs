@@ -161,7 +161,7 @@ fn a_file_plays_no_tricks_on_the_terminal() {
     let (mut all, files) = findings(&[(trick, &text)]);
     let at = span_of(&all.sources, files[0], "x");
     all.report.push(Diagnostic::new(Code::UnknownKey, format!("{trick}\nerror: fake")).at(at, trick).help(trick));
-    for said in [plain(&all), machine::json(&all).to_string()] {
+    for said in [plain(&all), machine::json([&all]).to_string()] {
         let allowed = |it: char| it == '\n' || !is_trick(it);
         assert!(said.chars().all(allowed), "{said:?}");
     }
@@ -205,9 +205,10 @@ fn programs_get_what_terraform_gives() {
               "related": [ { "message": "r", "range": { "filename": "a.yaml",
                          "start": { "line": 1, "column": 1, "byte": 0 }, "end": { "line": 1, "column": 2, "byte": 2 } } } ] },
         ],
+        "silenced": [],
     });
-    assert_eq!(machine::json(&all), expected);
-    assert_eq!(machine::json(&Findings::default())["valid"], true);
+    assert_eq!(machine::json([&all]), expected);
+    assert_eq!(machine::json([&Findings::default()])["valid"], true);
 }
 
 #[test]
@@ -285,8 +286,10 @@ proptest::proptest! {
             let span = Span::new(files[0], start, start + length);
             finding = if index == 0 { finding.at(span, "l") } else { finding.also(span, "s") };
         }
-        all.report.push(finding);
+        all.report.push(finding.hiding(Span::new(files[0], 3, 9)));
         let _ = plain(&all);
-        let _ = machine::json(&all);
+        let _ = machine::json([&all]);
+        let _ = sarif::log([&all]);
+        assert_eq!(github::commands([&all]).lines().count(), 1);
     }
 }

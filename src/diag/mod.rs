@@ -1,14 +1,16 @@
 //! How tollbridge speaks to the user: findings with a code, a place and a way out.
 //!
-//! Imports nothing of the crate and does no I/O. [`text`] and [`machine`] turn [`Findings`] into
-//! something to print; printing it is up to `cli/`.
+//! Imports nothing of the crate and does no I/O. [`text`], [`machine`], [`github`] and [`sarif`]
+//! turn [`Findings`] into something to print; printing it is up to `cli/`.
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexSet;
 
 pub mod code;
+pub mod github;
 pub mod machine;
+pub mod sarif;
 pub mod source;
 pub mod text;
 
@@ -46,6 +48,7 @@ pub struct Diagnostic {
     place: Place,
     secondary: Vec<Label>,
     help: Vec<String>,
+    hidden: Option<Span>,
 }
 
 /// What a finding is about.
@@ -53,13 +56,25 @@ pub struct Diagnostic {
 enum Place {
     Nowhere,
     File(FileId),
-    Label(Label),
+    Label(Box<Label>),
 }
 
 /// A bag of findings; the same finding put in twice is kept once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     findings: IndexSet<Diagnostic>,
+    silenced: Vec<Silenced>,
+}
+
+/// A finding that a comment of the user keeps quiet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Silenced {
+    /// What was found.
+    pub finding: Diagnostic,
+    /// The comment that allows it.
+    pub allow: Span,
+    /// Why, in the words of the comment.
+    pub reason: Option<String>,
 }
 
 /// How many findings of each severity there are.
@@ -108,13 +123,14 @@ impl Diagnostic {
             place: Place::Nowhere,
             secondary: Vec::new(),
             help: Vec::new(),
+            hidden: None,
         }
     }
 
     /// Says where the fault is; the carets go here.
     #[must_use]
     pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.place = Place::Label(Label { span, text: label.into() });
+        self.place = Place::Label(Box::new(Label { span, text: label.into() }));
         self
     }
 
@@ -136,6 +152,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
+        self
+    }
+
+    /// Keeps a secret out of every excerpt that is shown.
+    #[must_use]
+    pub fn hiding(mut self, secret: Span) -> Self {
+        self.hidden = Some(secret);
         self
     }
 
@@ -193,6 +216,12 @@ impl Diagnostic {
     pub fn helps(&self) -> &[String] {
         &self.help
     }
+
+    /// The text that no excerpt may show.
+    #[must_use]
+    pub fn hidden(&self) -> Option<Span> {
+        self.hidden
+    }
 }
 
 // === impl Report ===
@@ -234,6 +263,28 @@ impl Report {
         Counts { errors: count(Severity::Error), warnings: count(Severity::Warning), notes: count(Severity::Note) }
     }
 
+    /// Takes out the findings for which `judge` names a comment and a reason; they are no longer counted.
+    pub fn silence(&mut self, mut judge: impl FnMut(&Diagnostic) -> Option<(Span, Option<String>)>) {
+        for finding in std::mem::take(&mut self.findings) {
+            match judge(&finding) {
+                Some((allow, reason)) => self.silenced.push(Silenced { finding, allow, reason }),
+                None => self.push(finding),
+            }
+        }
+    }
+
+    /// The findings that comments keep quiet.
+    #[must_use]
+    pub fn silenced(&self) -> &[Silenced] {
+        &self.silenced
+    }
+
+    /// The texts that no excerpt may show, whichever finding it is of.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<Span> {
+        self.iter().chain(self.silenced.iter().map(|it| &it.finding)).filter_map(Diagnostic::hidden).collect()
+    }
+
     /// The findings in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.findings.iter()
@@ -262,7 +313,7 @@ impl Extend<Diagnostic> for Report {
 
 impl FromIterator<Diagnostic> for Report {
     fn from_iter<T: IntoIterator<Item = Diagnostic>>(findings: T) -> Self {
-        Self { findings: findings.into_iter().collect() }
+        Self { findings: findings.into_iter().collect(), silenced: Vec::new() }
     }
 }
 

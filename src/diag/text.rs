@@ -4,7 +4,7 @@ use std::{fmt::Write as _, ops::Range};
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Code, Diagnostic, FileId, Findings, Label, Report, Severity, SourceMap, Span, is_trick, tame};
+use super::{Code, Diagnostic, FileId, Findings, Label, Report, Severity, Silenced, SourceMap, Span, is_trick, tame};
 
 /// Whether the text may hold colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,18 +21,45 @@ pub enum Color {
 pub fn render(findings: &Findings, color: Color) -> String {
     let renderer = renderer(color);
     let mut text = String::new();
+    let hidden = findings.report.hidden();
     for finding in findings.report.sorted() {
-        text.push_str(&block(finding, &findings.sources, &renderer));
+        text.push_str(&block(finding, &findings.sources, &hidden, &renderer));
         text.push_str("\n\n");
     }
     text.push_str(&summary(&findings.report, &renderer));
     text
 }
 
+/// Lists the findings that comments keep quiet, each with the place of its comment and the reason; empty when there
+/// are none.
+#[must_use]
+pub fn silenced(findings: &Findings, color: Color) -> String {
+    let renderer = renderer(color);
+    let mut text = String::new();
+    for Silenced { finding, allow, reason } in findings.report.silenced() {
+        let sources = &findings.sources;
+        let level = Level::INFO.with_name("silenced");
+        let title = level.primary_title(tame(finding.message())).id(finding.code().id());
+        let place = finding.span().map(|span| sources.line_col(span));
+        let mut origin = Origin::path(tame(sources.name(allow.file)));
+        if let Some(place) = place {
+            origin = origin.line(place.line).char_column(place.column);
+        }
+        let comment = format!("{}:{}", tame(sources.name(allow.file)), sources.line_col(*allow).line);
+        let why = reason.as_deref().map_or_else(|| "no reason given".to_owned(), tame);
+        let note = Level::NOTE.with_name("allowed by").message(format!("{comment}: {why}"));
+        let group = Group::with_title(title).element(origin).element(note);
+        text.push_str(&renderer.render(&[group]).replace('\n', "\n "));
+        text.push_str("\n\n");
+    }
+    text
+}
+
 /// Renders one finding, without a line break at its end.
 #[must_use]
 pub fn render_one(finding: &Diagnostic, sources: &SourceMap, color: Color) -> String {
-    block(finding, sources, &renderer(color))
+    let hidden: Vec<_> = finding.hidden().into_iter().collect();
+    block(finding, sources, &hidden, &renderer(color))
 }
 
 /// Renders what `check --explain` shows for a code.
@@ -50,12 +77,12 @@ fn renderer(color: Color) -> Renderer {
     }
 }
 
-fn block(finding: &Diagnostic, sources: &SourceMap, renderer: &Renderer) -> String {
+fn block(finding: &Diagnostic, sources: &SourceMap, hidden: &[Span], renderer: &Renderer) -> String {
     let level = level(finding.severity());
     let title = level.primary_title(tame(finding.message())).id(finding.code().id());
     let mut group = Group::with_title(title);
 
-    let excerpts = excerpts(finding, sources);
+    let excerpts = excerpts(finding, sources, hidden);
     let bare = excerpts.is_empty();
     if bare {
         group = without_excerpt(group, finding, sources);
@@ -163,7 +190,7 @@ struct Shown<'a> {
 }
 
 /// One excerpt for all labels that are near each other, the one with the primary label first.
-fn excerpts(finding: &Diagnostic, sources: &SourceMap) -> Vec<Excerpt> {
+fn excerpts(finding: &Diagnostic, sources: &SourceMap, hidden: &[Span]) -> Vec<Excerpt> {
     let primary = finding.primary().map(|it| (AnnotationKind::Primary, it));
     let secondary = finding.secondary().iter();
     let labels = primary.into_iter().chain(secondary.map(|it| (AnnotationKind::Context, it)));
@@ -185,16 +212,16 @@ fn excerpts(finding: &Diagnostic, sources: &SourceMap) -> Vec<Excerpt> {
             None => groups.push(vec![shown]),
         }
     }
-    groups.iter().filter_map(|group| excerpt(group, sources)).collect()
+    groups.iter().filter_map(|group| excerpt(group, sources, hidden)).collect()
 }
 
-fn excerpt(labels: &[Shown<'_>], sources: &SourceMap) -> Option<Excerpt> {
+fn excerpt(labels: &[Shown<'_>], sources: &SourceMap, hidden: &[Span]) -> Option<Excerpt> {
     let file = labels.first()?.label.span.file;
     let first_line = labels.iter().map(|it| it.line).min()?;
     let last_line = labels.iter().map(|it| it.line).max()?;
     let from = sources.line_span(file, first_line).start;
     let to = sources.line_span(file, last_line).end;
-    let raw = sources.text(file).get(from..to)?;
+    let raw = &masked(sources.text(file).get(from..to)?, Span::new(file, from, to), hidden);
 
     let marks = labels.iter().map(|Shown { kind, label, line }| {
         // Carets stay on the line on which a span begins: what is wrong shows there.
@@ -211,6 +238,21 @@ fn excerpt(labels: &[Shown<'_>], sources: &SourceMap) -> Option<Excerpt> {
 fn first_line_of(span: Span, line: Span) -> Span {
     let start = span.start.clamp(line.start, line.end);
     Span::new(span.file, start, span.end.clamp(start, line.end))
+}
+
+/// A `*` for every byte of a secret, so that offsets stay true.
+fn masked(text: &str, place: Span, hidden: &[Span]) -> String {
+    let hidden: Vec<_> = hidden.iter().filter(|it| it.file == place.file).collect();
+    let mut shown = String::with_capacity(text.len());
+    for (at, it) in text.char_indices() {
+        let at = place.start + at;
+        if it != '\n' && hidden.iter().any(|it| it.start <= at && at < it.end) {
+            shown.extend(std::iter::repeat_n('*', it.len_utf8()));
+        } else {
+            shown.push(it);
+        }
+    }
+    shown
 }
 
 /// How long the first `bytes` bytes are once made visible.

@@ -37,10 +37,14 @@ impl Loader {
     /// Reads, compiles and activates. The findings that come with a snapshot are warnings and notes.
     pub(super) fn load(&self, previous: Option<&Snapshot>) -> Result<(Snapshot, Findings), Findings> {
         let documents = config::load(&self.path);
-        let (catalog, findings) = compile(documents)?;
+        let (catalog, mut findings) = compile(documents)?;
         match activate::activate(catalog, &self.environment, previous) {
             Ok(snapshot) => Ok((snapshot, findings)),
-            Err(report) => Err(Findings { report, sources: findings.sources }),
+            Err(report) => {
+                // What was found before knows which excerpts hold secrets.
+                findings.report.extend(report);
+                Err(findings)
+            }
         }
     }
 }

@@ -18,10 +18,10 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Bridge, Catalog, Credential, Prompt, Resource, Tool, VariableUse};
+use super::{Bridge, Catalog, Credential, Prompt, Resource, Tool, VariableUse, lint};
 use crate::config::bridge::{BridgeSpec, OneOrMany};
 use crate::config::yaml::Cursor;
-use crate::config::{BridgeDocument, Documents, variable};
+use crate::config::{BridgeDocument, Documents, allow, variable};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap, Span};
 use crate::principal::ClaimPath;
 use crate::quantity;
@@ -64,7 +64,7 @@ struct Place<'d> {
 /// # Errors
 /// Returns all findings when one of them is an error.
 pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
-    let Documents { sources, bridges, revision, report } = documents;
+    let Documents { sources, bridges, revision, report, allows } = documents;
     let mut compiler = Compiler {
         sources: &sources,
         report,
@@ -78,7 +78,10 @@ pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
     };
     for document in &bridges {
         compiler.bridge(document);
+        lint::lint(document, &sources, &mut compiler.report);
     }
+    lint::lint_together(&bridges, &sources, &mut compiler.report);
+    allow::apply(&allows, &sources, &mut compiler.report);
     let Compiler { report, templates, variables, tools, resources, prompts, bridges, .. } = compiler;
     let findings = Findings { report, sources };
     if findings.report.has_errors() {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{
     Entry, Kind, Node,
-    budget::Budget,
+    budget::{Budget, MAX_PROBLEMS},
     explain::{bracket_missing, duplicate, explain, invalid, unquoted, written_value},
     parser::{Event, ScalarStyle, ScanError, Span as Range, StructureStyle},
     scalar::plain,
@@ -28,7 +28,7 @@ pub(super) struct Builder<'t, 'r> {
     root: Option<Node>,
     documents: usize,
     anchors: HashMap<usize, Measured>,
-    anchor_names: Vec<String>,
+    named: IndexMap<usize, Anchor>,
     budget: Budget,
     /// An unquoted template was found, which may be why the text makes no sense after it.
     trapped: bool,
@@ -48,6 +48,13 @@ struct Frame {
     depth: usize,
     end: usize,
     open: Open,
+}
+
+/// The name that `&` gives a value.
+struct Anchor {
+    name: String,
+    span: Span,
+    is_used: bool,
 }
 
 enum Open {
@@ -80,7 +87,7 @@ impl<'t, 'r> Builder<'t, 'r> {
             root: None,
             documents: 0,
             anchors: HashMap::new(),
-            anchor_names: Vec::new(),
+            named: IndexMap::new(),
             budget: Budget::default(),
             trapped: false,
             last: Span::start_of(file),
@@ -138,10 +145,17 @@ impl<'t, 'r> Builder<'t, 'r> {
                 self.close(span)?;
                 self.last = span;
             }
-            Event::Anchor(_, name) => self.anchor_names.push(name.into_owned()),
-            Event::Alias(anchor) => self.alias(anchor, span)?,
+            Event::Anchor(anchor, name) => {
+                self.named.insert(anchor, Anchor { name: name.into_owned(), span, is_used: false });
+            }
+            Event::Alias(anchor) => {
+                if let Some(named) = self.named.get_mut(&anchor) {
+                    named.is_used = true;
+                }
+                self.alias(anchor, span)?;
+            }
             Event::UnresolvedAlias(name) => {
-                let known = self.anchor_names.iter().rev().take(NAMES_TO_SUGGEST).map(String::as_str);
+                let known = self.named.values().rev().take(NAMES_TO_SUGGEST).map(|it| it.name.as_str());
                 let hint = suggest(&name, known).map(|it| format!("; did you mean `*{it}`?"));
                 let bounds = self.budget.alias();
                 self.within(bounds, span)?;
@@ -170,6 +184,10 @@ impl<'t, 'r> Builder<'t, 'r> {
                 invalid("the file holds nothing but comments").at(Span::start_of(self.file), "no key in this file")
             };
             self.found(finding);
+        }
+        for Anchor { name, span, .. } in self.named.into_values().filter(|it| !it.is_used).take(MAX_PROBLEMS) {
+            let finding = Diagnostic::new(Code::UnusedAnchor, format!("anchor {} is never used", quoted(&name)));
+            self.report.push(finding.at(span, format!("no alias {} follows", quoted(&format!("*{name}")))));
         }
         self.root
     }
