@@ -19,7 +19,8 @@ pub struct ServerSpec {
     /// Example: `bridges/`
     pub bridges: Option<String>,
     /// Who may call: how a caller's token is checked. Exactly one kind.
-    /// Example: `{ none: true }`
+    /// Example: `{ okta: { domain: https://your-org.okta.com, client_id: "${OKTA_CLIENT_ID}",
+    /// client_secret: "${OKTA_CLIENT_SECRET}", audience: api://enterprise } }`
     pub auth: Option<AuthSpec>,
     /// How a caller of the STDIO transport presents a token.
     /// Example: `{ token: argument }`

@@ -1,8 +1,8 @@
 //! The same schemas, said so that an editor's completion, hover and underlining help most.
 //!
 //! An editor shows the innermost description, offers every alternative on its own, and underlines by the first
-//! alternative; so what the types say in `oneOf` and `allOf` is said here in fewer layers. Nothing else is accepted or
-//! refused, except that the keys of a parameter that are JSON Schema are spelt out.
+//! alternative; so what the types say in `oneOf` and `allOf` is said here in fewer layers. What is accepted stays the
+//! same, except that the JSON Schema inside a parameter is looked at too. `tests/it/editor.rs` asks a real editor's server.
 
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Map, Value, json};
@@ -97,7 +97,7 @@ fn parameter_keywords(schema: &mut Schema) {
     let Some(root) = schema.as_object_mut() else { return };
     let Some(name) = ["definitions", "$defs"].into_iter().find(|it| root.contains_key(*it)) else { return };
     let Some(definitions) = root.get_mut(name).and_then(Value::as_object_mut) else { return };
-    let Some(parameter) = definitions.get_mut("Param").and_then(|it| it["properties"].as_object_mut()) else {
+    let Some(parameter) = definitions.get_mut("Param").and_then(|it| it.get_mut("properties")?.as_object_mut()) else {
         return;
     };
     let keywords = keywords(&format!("#/{name}/ArgumentSchema"));
@@ -120,10 +120,11 @@ fn keywords(reference: &str) -> Map<String, Value> {
     let kinds = ["string", "integer", "number", "boolean", "array", "object", "null"];
     let formats =
         ["date", "date-time", "time", "duration", "email", "uuid", "uri", "hostname", "ipv4", "ipv6", "regex"];
-    let keyword = |name: &str, schema: Value, description: &str, example: Value| {
-        let mut schema = schema;
-        schema["description"] = description.into();
-        schema["examples"] = json!([example]);
+    let keyword = |name: &str, mut schema: Value, description: &str, example: Value| {
+        if let Some(schema) = schema.as_object_mut() {
+            schema.insert("description".to_owned(), description.into());
+            schema.insert("examples".to_owned(), json!([example]));
+        }
         (name.to_owned(), schema)
     };
     let count = json!({ "type": "integer", "minimum": 0 });
