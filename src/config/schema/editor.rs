@@ -33,14 +33,17 @@ fn plain_choice(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     let Some(keyword) = ["oneOf", "anyOf"].into_iter().find(|it| object.contains_key(*it)) else { return };
     let Some(Value::Array(branches)) = object.shift_remove(keyword) else { return };
+    // A map of another kind could not stand beside those with a single key.
+    let may_join =
+        branches.iter().all(|it| single_key(it).is_some() || it.get("type").is_some_and(|it| it != "object"));
 
     let (mut words, mut meanings, mut keys, mut plain) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
-    for mut branch in branches {
+    for branch in branches {
         if let Some(word) = branch.get("const") {
             words.push(word.clone());
             meanings.push(branch.get("description").cloned().unwrap_or_default());
-        } else if let Some(properties) = single_key(&mut branch) {
-            keys.extend(properties);
+        } else if let Some((key, about)) = single_key(&branch).filter(|_| may_join) {
+            keys.insert(key.clone(), about.clone());
         } else if let Value::Object(mut branch) = branch {
             // These words would be shown instead of those of the key.
             branch.shift_remove("description");
@@ -60,7 +63,11 @@ fn plain_choice(schema: &mut Schema) {
         plain.push(Map::from_iter([("type".to_owned(), "object".into())]));
     }
     let types: Vec<_> = plain.iter().filter_map(|it| it.get("type").cloned()).collect();
-    let is_plain = types.len() == plain.len() && plain.iter().all(|it| !it.contains_key("enum"));
+    let others: Vec<_> = plain.iter().flat_map(Map::keys).filter(|it| *it != "type").collect();
+    // Each type has keywords of its own; those of one must not meet a value of another.
+    let is_plain = types.len() == plain.len()
+        && types.iter().enumerate().all(|(at, it)| !types.iter().take(at).any(|earlier| earlier == it))
+        && others.iter().all(|it| ["items", "minItems", "maxItems", "pattern"].contains(&it.as_str()));
     match plain.as_mut_slice() {
         [only] => object.extend(std::mem::take(only)),
         _ if is_plain => {
@@ -72,10 +79,10 @@ fn plain_choice(schema: &mut Schema) {
 }
 
 /// The key of a closed map that has just one, and needs it.
-fn single_key(branch: &mut Value) -> Option<Map<String, Value>> {
-    let is_single = branch["required"].as_array()?.len() == 1 && branch["additionalProperties"] == false;
-    let properties = branch.get_mut("properties")?.as_object_mut()?;
-    (is_single && properties.len() == 1).then(|| std::mem::take(properties))
+fn single_key(branch: &Value) -> Option<(&String, &Value)> {
+    let needs_all = branch.get("required")?.as_array()?.len() == 1 && branch.get("additionalProperties")? == false;
+    let mut properties = branch.get("properties")?.as_object()?.iter();
+    properties.next().filter(|_| needs_all && properties.next().is_none())
 }
 
 /// An editor shows the names of definitions; `Spec` is our own word.
