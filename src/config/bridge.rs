@@ -1,7 +1,9 @@
 //! What is written in a bridge file. Everything here may be wrong; `catalog::compile` proves it.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
@@ -11,28 +13,37 @@ use serde_json::{Map, Number, Value};
 pub struct BridgeSpec {
     /// The name of the bridge: a lower-case letter, then lower-case letters, digits, `_` or `-`. Unique in the directory;
     /// `/mcp/{bridge}` serves this bridge alone.
+    /// Example: `hr`
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_-]{0,63}$"))]
     pub bridge: String,
     /// A name for people.
+    /// Example: `Human resources`
     pub title: Option<String>,
     /// What a model should know about using these tools together (MCP server instructions).
+    /// Example: `Ask for dates as YYYY-MM-DD.`
     pub instructions: Option<String>,
     /// The API that the tools of this bridge call.
+    /// Example: `{ url: https://api.example.com, credentials: none }`
     pub upstream: Option<UpstreamSpec>,
     /// What a caller needs for every tool of this bridge; a tool may add to it.
+    /// Example: `{ scopes: [hr.read] }`
     #[serde(default)]
     pub access: AccessSpec,
     /// Who the caller is: names for the claims of the caller's token. The first claim of a list that the token carries
     /// wins. A leading `/` makes it a JSON Pointer into the token's claims.
+    /// Example: `{ gpid: [gpid, employeeNumber, sub], org: /tenant/id }`
     #[serde(default)]
     pub claims: IndexMap<String, OneOrMany>,
     /// The tools, by name (at most 64 of `A-Z a-z 0-9 _ - .`). What needs the caller's identity or has side effects is a tool.
+    /// Example: `{ get_policy: { description: The leave policy., endpoint: GET /policy } }`
     #[serde(default)]
     pub tools: IndexMap<String, ToolSpec>,
     /// Static, public data, by URI. `{name}` in a URI makes it a template (RFC 6570 level 1).
+    /// Example: `{ "config://app/settings": { json: { version: 2 } } }`
     #[serde(default)]
     pub resources: IndexMap<String, ResourceSpec>,
     /// Prompts that a user can choose in their client, by name.
+    /// Example: `{ plan: { messages: [{ role: user, text: Plan my vacation. }] } }`
     #[serde(default)]
     pub prompts: IndexMap<String, PromptSpec>,
 }
@@ -42,11 +53,14 @@ pub struct BridgeSpec {
 #[serde(default)]
 pub struct AccessSpec {
     /// Scopes of the token; the caller needs every one of them.
+    /// Example: `[hr.read]`
     pub scopes: Vec<String>,
     /// Groups of the caller; they need to be in one of them. They are looked up in the claim `groups`: the one defined
     /// under `claims:`, or else the token's own.
+    /// Example: `[Employees]`
     pub groups: Vec<String>,
     /// A condition over `claims`, such as `claims.country in ['DE', 'US']`. A claim that is missing makes it false.
+    /// Example: `claims.country in ['DE', 'US']`
     pub when: Option<String>,
 }
 
@@ -65,26 +79,35 @@ pub enum OneOrMany {
 pub struct UpstreamSpec {
     /// The base URL, such as `https://api.yourcompany.com/v2`. `${NAME}` is filled in at load time; no request can leave
     /// its origin or its base path.
+    /// Example: `https://api.example.com/v2`
     pub url: String,
     /// How a call signs in at the API. There is no default: it must be written.
+    /// Example: `none`
     pub credentials: CredentialSpec,
     /// Headers sent with every request.
+    /// Example: `{ X-App: tollbridge }`
     #[serde(default)]
     pub headers: IndexMap<String, String>,
     /// How long a request may take, from connecting to the last byte. Default: `10s`.
+    /// Example: `10s`
     pub timeout: Option<String>,
     /// Tries again when the API is busy or can't be reached. Only GET, HEAD, PUT and DELETE are ever repeated. Default:
     /// no retries.
+    /// Example: `{ attempts: 3 }`
     pub retry: Option<RetrySpec>,
     /// Certificates for this API, when those of the machine don't do.
+    /// Example: `{ ca: "${file:ca.pem}" }`
     pub tls: Option<TlsSpec>,
     /// How many requests may be under way at once; more wait for their turn within `timeout`. Default: no limit.
+    /// Example: `64`
     #[schemars(range(min = 1, max = 65535))]
     pub max_concurrency: Option<u32>,
     /// After this many requests in a row without an answer, calls are refused at once until the API had a rest. Default:
     /// 10 failures, a rest of 10 s. `false` turns it off.
+    /// Example: `false`
     pub circuit_breaker: Option<BreakerSpec>,
     /// The largest answer accepted, after decompression. Default: `1MiB`.
+    /// Example: `1MiB`
     pub max_response_bytes: Option<String>,
 }
 
@@ -93,6 +116,7 @@ pub struct UpstreamSpec {
 pub struct RetrySpec {
     /// How often a request is sent at most, the first time included. Pauses grow exponentially, with jitter; a
     /// `Retry-After` of the API is honoured. Over all calls, retries are held to a fifth of the requests.
+    /// Example: `3`
     #[schemars(range(min = 1, max = 10))]
     pub attempts: u32,
 }
@@ -102,10 +126,13 @@ pub struct RetrySpec {
 #[serde(default)]
 pub struct TlsSpec {
     /// Certificate authorities trusted besides those of the machine; write `${file:ca.pem}`.
+    /// Example: `"${file:ca.pem}"`
     pub ca: Option<String>,
     /// The client certificate with its chain (mutual TLS); write `${file:client.pem}`.
+    /// Example: `"${file:client.pem}"`
     pub cert: Option<String>,
     /// The private key of the client certificate; write `${file:client.key}`.
+    /// Example: `"${file:client.key}"`
     pub key: Option<String>,
 }
 
@@ -123,20 +150,38 @@ pub enum BreakerSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct BreakerLimitsSpec {
     /// How many requests in a row must go without an answer. Default: 10.
+    /// Example: `5`
     #[schemars(range(min = 1, max = 10000))]
     pub failures: Option<u32>,
     /// How long calls are refused, until one of them is let through to see whether the API is back. Default: `10s`.
+    /// Example: `30s`
     pub pause: Option<String>,
 }
 
 /// How a call signs in at the API: a word, or one kind with its settings.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum CredentialSpec {
     /// A way without settings.
     Word(CredentialWord),
     /// A way with settings.
     Kind(CredentialKind),
+}
+
+/// One list of choices, words and kinds alike: editors offer them side by side.
+impl JsonSchema for CredentialSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "CredentialSpec".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let schemas = [CredentialWord::json_schema(generator), CredentialKind::json_schema(generator)];
+        let choices = schemas.iter().filter_map(|schema| schema.get("oneOf").and_then(Value::as_array)).flatten();
+        json_schema!({
+            "description": "How a call signs in at the API.",
+            "oneOf": choices.collect::<Vec<_>>(),
+        })
+    }
 }
 
 /// A way to sign in that has no settings.
@@ -155,12 +200,16 @@ pub enum CredentialWord {
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
     /// The caller's own access token is forwarded, if it names the audience of this API.
+    /// Example: `{ audience: api://hr }`
     CallerToken(CallerTokenSpec),
     /// A fixed bearer token; write `${NAME}`.
+    /// Example: `"${TOKEN}"`
     Bearer(String),
     /// HTTP basic authentication.
+    /// Example: `{ username: service, password: "${PASSWORD}" }`
     Basic(BasicSpec),
     /// An API key in a header or in the query.
+    /// Example: `{ header: X-API-Key, value: "${API_KEY}" }`
     ApiKey(ApiKeySpec),
 }
 
@@ -168,6 +217,7 @@ pub enum CredentialKind {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct CallerTokenSpec {
     /// The audience (`aud`) that a caller's verified token must name.
+    /// Example: `api://hr`
     pub audience: String,
 }
 
@@ -175,8 +225,10 @@ pub struct CallerTokenSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct BasicSpec {
     /// The user name.
+    /// Example: `service`
     pub username: String,
     /// The password; write `${NAME}`.
+    /// Example: `"${PASSWORD}"`
     pub password: String,
 }
 
@@ -184,10 +236,13 @@ pub struct BasicSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct ApiKeySpec {
     /// The header that carries the key.
+    /// Example: `X-API-Key`
     pub header: Option<String>,
     /// The query parameter that carries the key.
+    /// Example: `key`
     pub query: Option<String>,
     /// The key; write `${NAME}`.
+    /// Example: `"${API_KEY}"`
     pub value: String,
 }
 
@@ -196,29 +251,41 @@ pub struct ApiKeySpec {
 #[serde(default)]
 pub struct ToolSpec {
     /// A name for people.
+    /// Example: `Request time off`
     pub title: Option<String>,
     /// What the tool does and when to use it: this is what the model reads.
+    /// Example: `Submit a time-off request for the signed-in user.`
     pub description: Option<String>,
     /// Method and path, such as `GET /hr/employees/{employee}`. A tool without an endpoint answers from `response.text`
     /// or `response.content`.
+    /// Example: `GET /hr/employees/{employee}`
     pub endpoint: Option<String>,
     /// What a caller needs to call it, on top of what the bridge asks for.
+    /// Example: `{ scopes: [hr.write], groups: [Employees] }`
     pub access: AccessSpec,
     /// The parts of the HTTP request, by name. Each has exactly one source: the model (its JSON Schema), a claim, or a value.
+    /// Example: `{ employee: { claim: gpid }, start: { type: string, format: date } }`
     pub parameters: IndexMap<String, ParamSpec>,
     /// The request body, when it is not simply the body parameters as one JSON object.
+    /// Example: `{ json: { from: "{{ args.start }}" } }`
     pub body: Option<BodySpec>,
     /// What becomes of the answer.
+    /// Example: `{ text: "Request {{ body.id }} is {{ body.state }}." }`
     pub response: ResponseSpec,
     /// Hints for clients; defaults follow the method.
+    /// Example: `{ destructive: false }`
     pub annotations: AnnotationsSpec,
     /// Follows the pages of an answer that comes in several.
+    /// Example: `{ next: links.next, items: data }`
     pub paginate: Option<PaginateSpec>,
     /// How often it may be called.
+    /// Example: `{ calls: 10, per: minute, by: caller }`
     pub rate_limit: Option<RateLimitSpec>,
     /// How long an answer is kept for the same request of the same caller. GET only. Default: not at all.
+    /// Example: `30s`
     pub cache: Option<String>,
     /// How long the request of this tool may take. Default: the upstream's.
+    /// Example: `5s`
     pub timeout: Option<String>,
 }
 
@@ -227,13 +294,17 @@ pub struct ToolSpec {
 pub struct PaginateSpec {
     /// Where a page says what comes next: `link_header` (RFC 8288, `rel="next"`), or a JMESPath into the body that gives
     /// a URL of this API or, with `as`, a cursor. Nothing, `null`, `false` and `""` mean the last page.
+    /// Example: `links.next`, `link_header`
     pub next: String,
     /// The query parameter that takes the cursor.
+    /// Example: `cursor`
     #[serde(rename = "as")]
     pub wire_name: Option<String>,
     /// A JMESPath to the list of items in the body: a chain of names. Default: the body itself is the list.
+    /// Example: `data`
     pub items: Option<String>,
     /// How many pages are asked for at most. Default: 5.
+    /// Example: `5`
     #[schemars(range(min = 1, max = 100))]
     pub max_pages: Option<u32>,
 }
@@ -242,11 +313,14 @@ pub struct PaginateSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct RateLimitSpec {
     /// How many calls; so many may come at once, then they are spread over the period.
+    /// Example: `10`
     #[schemars(range(min = 1))]
     pub calls: u32,
     /// In which time.
+    /// Example: `second`
     pub per: PeriodSpec,
     /// Whose calls are counted together. Default: `caller`.
+    /// Example: `caller`
     #[serde(default)]
     pub by: RateLimitBySpec,
 }
@@ -282,32 +356,43 @@ pub enum RateLimitBySpec {
 pub struct ParamSpec {
     /// Where the parameter goes. Inferred: a name in the path's `{}` goes to the path; else GET, HEAD and DELETE put it in
     /// the query, POST, PUT and PATCH in the body.
+    /// Example: `header`
     #[serde(rename = "in")]
     pub location: Option<LocationSpec>,
     /// The name on the wire, when it differs.
+    /// Example: `start`
     #[serde(rename = "as")]
     pub wire_name: Option<String>,
     /// The name of a claim (under `claims:`) that is the source. The model can't see or set this parameter.
+    /// Example: `gpid`
     pub claim: Option<String>,
     /// A constant, or a template such as `"{{ uuid() }}"`. The model can't see or set this parameter.
+    /// Example: `assistant`, `"{{ uuid() }}"`
     pub value: Option<Value>,
     /// The value when the model leaves the argument out.
+    /// Example: `10`
     pub default: Option<Value>,
     /// Joins the items of a list with this text into one value, such as `","`; the only way for a list to go into a path,
     /// a header or a cookie.
+    /// Example: `","`
     pub join: Option<String>,
     /// How lists and objects are written, as in OpenAPI. Query: `form`, `spaceDelimited`, `pipeDelimited`, `deepObject`;
     /// path: `simple`, `label`, `matrix`; header: `simple`.
+    /// Example: `deepObject`
     pub style: Option<StyleSpec>,
     /// Whether each item of a list gets a parameter of its own, as in OpenAPI. Default: `true` for `form` and
     /// `deepObject`, else `false`.
+    /// Example: `false`
     pub explode: Option<bool>,
     /// Lets `/` through, so that the value may be several segments of the path (RFC 6570 `{+path}`); each segment is
     /// still encoded and checked.
+    /// Example: `true`
     pub reserved: Option<bool>,
     /// `false` makes the parameter optional. (A list is JSON Schema's own `required`, for an object.)
+    /// Example: `false`
     pub required: Option<RequiredSpec>,
     /// What the parameter means: this is what the model reads.
+    /// Example: `Start date (YYYY-MM-DD)`
     pub description: Option<String>,
     /// The rest is the JSON Schema (2020-12) of the argument: `type`, `enum`, `format`, `items`, `properties`, …
     #[serde(flatten)]
@@ -365,16 +450,22 @@ pub enum StyleSpec {
 #[serde(default)]
 pub struct BodySpec {
     /// A JSON document.
+    /// Example: `{ request: { from: "{{ args.start }}" } }`
     pub json: Option<Value>,
     /// An HTML form (`application/x-www-form-urlencoded`).
+    /// Example: `{ from: "{{ args.start }}" }`
     pub form: Option<IndexMap<String, Value>>,
     /// A form with files (`multipart/form-data`), by the names of its fields.
+    /// Example: `{ file: { base64: "{{ args.content }}", filename: photo.png } }`
     pub multipart: Option<IndexMap<String, FieldSpec>>,
     /// Text.
+    /// Example: `"{{ args.note }}"`
     pub text: Option<String>,
     /// Bytes, as base64, such as `"{{ args.content }}"`.
+    /// Example: `"{{ args.content }}"`
     pub base64: Option<String>,
     /// The media type of the body, for `json`, `text` and `base64`.
+    /// Example: `image/png`
     pub content_type: Option<String>,
 }
 
@@ -399,14 +490,19 @@ pub enum FieldSpec {
 #[serde(default)]
 pub struct PartSpec {
     /// Text.
+    /// Example: `"{{ args.note }}"`
     pub text: Option<String>,
     /// Bytes, as base64.
+    /// Example: `"{{ args.content }}"`
     pub base64: Option<String>,
     /// A JSON document.
+    /// Example: `{ name: "{{ args.name }}" }`
     pub json: Option<Value>,
     /// The name of the file.
+    /// Example: `photo.png`
     pub filename: Option<String>,
     /// The media type. Default: by the kind of the part.
+    /// Example: `image/png`
     pub content_type: Option<String>,
 }
 
@@ -415,20 +511,27 @@ pub struct PartSpec {
 #[serde(default)]
 pub struct ResponseSpec {
     /// Takes what matters out of a JSON answer: a JMESPath. What it gives is the `result`.
+    /// Example: `"data.{id: id, state: status.code}"`
     pub select: Option<String>,
     /// The JSON Schema of the result (MCP's `outputSchema`). The result is checked and also given as structured content.
+    /// Example: `{ type: object, required: [id], properties: { id: { type: string } } }`
     pub schema: Option<Map<String, Value>>,
     /// What the model reads, as a template over `result`, `status`, `headers`, `body`, `args` and `claims`. Default: the
     /// result as JSON, or the answer as it is.
+    /// Example: `"Request {{ result.id }} is {{ result.state }}."`
     pub text: Option<String>,
     /// Members of the answer that nobody sees, wherever they are: `ssn`, or `*.salary` for those inside something. Their
     /// values become `[redacted]` before anything else looks at the answer.
+    /// Example: `[ssn, "*.salary"]`
     pub redact: Vec<String>,
     /// How much the model gets at most. A longer result is cut between items, so that JSON stays valid, and says so.
+    /// Example: `32KiB`
     pub max_bytes: Option<String>,
     /// What kind of content the model gets. Default: `auto`.
+    /// Example: `auto`
     pub content: Option<ContentSpec>,
     /// Words for error statuses, such as `404: No such employee.`, and which fields of an error answer may be shown.
+    /// Example: `{ 404: No such employee., detail: [message, code] }`
     pub errors: ErrorsSpec,
 }
 
@@ -438,6 +541,7 @@ pub struct ResponseSpec {
 pub struct ErrorsSpec {
     /// The fields of an error answer that the model may read, such as `[message, code]`; a dot leads inwards. Default:
     /// the message, where the API sends one in a usual place.
+    /// Example: `[message, code]`
     pub detail: Option<Vec<String>>,
     /// Words by status: `404`, or `4xx` and `5xx` for all others of the kind.
     #[serde(flatten)]
@@ -478,20 +582,28 @@ pub enum ContentKindSpec {
 #[serde(default)]
 pub struct ContentPartSpec {
     /// Text.
+    /// Example: `"Number {{ body.id }}"`
     pub text: Option<String>,
     /// An image, as base64.
+    /// Example: `"{{ body.png }}"`
     pub image: Option<String>,
     /// A sound, as base64.
+    /// Example: `"{{ body.wav }}"`
     pub audio: Option<String>,
     /// A resource with its content.
+    /// Example: `{ uri: "hr://x", text: "{{ body.note }}" }`
     pub resource: Option<EmbeddedSpec>,
     /// The URI of a resource that the client may read.
+    /// Example: `"hr://employees/{{ body.id }}"`
     pub link: Option<String>,
     /// The media type; an image or a sound must have one.
+    /// Example: `image/png`
     pub mime_type: Option<String>,
     /// The name of a linked resource. Default: the last part of its URI.
+    /// Example: `employee`
     pub name: Option<String>,
     /// What a linked resource holds.
+    /// Example: `The employee in full`
     pub description: Option<String>,
 }
 
@@ -499,12 +611,16 @@ pub struct ContentPartSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct EmbeddedSpec {
     /// Its URI.
+    /// Example: `"hr://x"`
     pub uri: String,
     /// Its text.
+    /// Example: `"{{ body.note }}"`
     pub text: Option<String>,
     /// Its bytes, as base64.
+    /// Example: `"{{ body.png }}"`
     pub blob: Option<String>,
     /// Its media type.
+    /// Example: `text/plain`
     pub mime_type: Option<String>,
 }
 
@@ -513,12 +629,16 @@ pub struct EmbeddedSpec {
 #[serde(default)]
 pub struct AnnotationsSpec {
     /// The tool changes nothing. Default: `true` for GET and HEAD.
+    /// Example: `true`
     pub read_only: Option<bool>,
     /// Calling it twice is the same as calling it once. Default: `true` for GET, HEAD, PUT and DELETE.
+    /// Example: `true`
     pub idempotent: Option<bool>,
     /// It may overwrite or remove something. Default: `true` for PUT, PATCH and DELETE.
+    /// Example: `false`
     pub destructive: Option<bool>,
     /// It reaches things outside a closed set. Default: `true` when it has an endpoint.
+    /// Example: `false`
     pub open_world: Option<bool>,
 }
 
@@ -527,25 +647,35 @@ pub struct AnnotationsSpec {
 #[serde(default)]
 pub struct ResourceSpec {
     /// A short name. Default: made from the URI.
+    /// Example: `settings`
     pub name: Option<String>,
     /// A name for people.
+    /// Example: `Application settings`
     pub title: Option<String>,
     /// What it holds.
+    /// Example: `Application configuration.`
     pub description: Option<String>,
     /// Its media type. Default: by the kind of content and the file's ending.
+    /// Example: `text/markdown`
     pub mime_type: Option<String>,
     /// A JSON document; leaves may use the URI's variables as `{{ name }}`.
+    /// Example: `{ app_name: HR, version: 2.1.0 }`
     pub json: Option<Value>,
     /// Text; it may use the URI's variables as `{{ name }}`.
+    /// Example: `Ask two weeks ahead.`
     pub text: Option<String>,
     /// A file beside the bridge file; it is read again when it changes.
+    /// Example: `docs/policy.md`
     pub file: Option<String>,
     /// Bytes, as base64.
+    /// Example: `iVBORw0KGgo=`
     pub blob: Option<String>,
     /// A GET of the bridge's API, such as `GET /policies/{name}`. Variables of the URI fill the path; the others go into
     /// the query.
+    /// Example: `GET /policies/{name}`
     pub endpoint: Option<String>,
     /// Hints for clients.
+    /// Example: `{ audience: [user], priority: 0.5 }`
     pub annotations: ResourceAnnotationsSpec,
 }
 
@@ -554,11 +684,14 @@ pub struct ResourceSpec {
 #[serde(default)]
 pub struct ResourceAnnotationsSpec {
     /// Whom it is for.
+    /// Example: `[user]`
     pub audience: Vec<RoleSpec>,
     /// How much it matters, from 0 (optional) to 1 (required).
+    /// Example: `0.5`
     #[schemars(range(min = 0.0, max = 1.0))]
     pub priority: Option<f32>,
     /// When it last changed (RFC 3339), such as `2026-01-31T12:00:00Z`.
+    /// Example: `"2026-01-31T12:00:00Z"`
     pub last_modified: Option<String>,
 }
 
@@ -577,12 +710,16 @@ pub enum RoleSpec {
 #[serde(default)]
 pub struct PromptSpec {
     /// A name for people.
+    /// Example: `Plan a vacation`
     pub title: Option<String>,
     /// What it is for.
+    /// Example: `Plan a vacation within policy.`
     pub description: Option<String>,
     /// What the user fills in, by name.
+    /// Example: `{ month: { description: Month, required: true } }`
     pub arguments: IndexMap<String, PromptArgumentSpec>,
     /// The messages; they may use the arguments as `{{ name }}`.
+    /// Example: `[{ role: user, text: "Plan my vacation in {{ month }}." }]`
     pub messages: Vec<PromptMessageSpec>,
 }
 
@@ -591,10 +728,13 @@ pub struct PromptSpec {
 #[serde(default)]
 pub struct PromptArgumentSpec {
     /// A name for people.
+    /// Example: `Month`
     pub title: Option<String>,
     /// What it means.
+    /// Example: `The month, in words.`
     pub description: Option<String>,
     /// Whether it must be filled in. Default: `false`.
+    /// Example: `true`
     pub required: bool,
 }
 
@@ -602,6 +742,7 @@ pub struct PromptArgumentSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct PromptMessageSpec {
     /// Who says it.
+    /// Example: `user`
     pub role: RoleSpec,
     /// What is said.
     #[serde(flatten)]

@@ -3,6 +3,7 @@
 //! One of two places that name jsonschema (its child uses what is imported here). A schema says
 //! what a file looks like; what it means is for `catalog::compile`.
 
+mod editor;
 mod explain;
 
 use std::sync::LazyLock;
@@ -12,8 +13,8 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde_json::{Map, Value, json};
 
 use self::explain::Explainer;
-use super::{bridge::BridgeSpec, server::ServerSpec, yaml::Node};
-use crate::diag::{Code, Diagnostic, Report};
+use super::{bridge::BridgeSpec, server::ServerSpec, yaml, yaml::Node};
+use crate::diag::{Code, Diagnostic, Findings, Report};
 
 /// Which version of JSON Schema to write.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,34 +33,22 @@ pub struct Checker {
     validator: Result<Validator, String>,
 }
 
-/// The JSON Schema of a bridge file.
+/// The JSON Schema of a bridge file, for editors.
 #[must_use]
 pub fn bridge_schema(draft: Draft) -> Value {
-    generate::<BridgeSpec>(draft)
+    for_editors::<BridgeSpec>(draft)
 }
 
-/// The JSON Schema of the server file.
+/// The JSON Schema of the server file, for editors.
 #[must_use]
 pub fn server_schema(draft: Draft) -> Value {
-    generate::<ServerSpec>(draft)
+    for_editors::<ServerSpec>(draft)
 }
 
 /// The JSON Schema of a type, with unknown keys refused, except those that begin with `x-`.
 #[must_use]
 pub fn generate<T: JsonSchema>(draft: Draft) -> Value {
-    let mut settings = match draft {
-        Draft::Draft07 => SchemaSettings::draft07(),
-        Draft::Draft202012 => SchemaSettings::draft2020_12(),
-    };
-    // Before the draft's own transforms, which rewrite what stands beside a `$ref`.
-    settings.transforms.insert(0, Box::new(RecursiveTransform(no_null)));
-    settings.transforms.push(Box::new(RecursiveTransform(no_unknown_keys)));
-    settings.transforms.push(Box::new(RecursiveTransform(describe_choices)));
-    let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-    match schema {
-        Value::Object(schema) => Value::Object(in_reading_order(schema)),
-        schema => schema,
-    }
+    written::<T>(settings(draft))
 }
 
 /// Checks a file against a schema; everything it refuses becomes a finding with a place.
@@ -105,6 +94,34 @@ impl Checker {
             .build(&schema)
             .map_err(|error| error.to_string());
         Self { schema, validator }
+    }
+}
+
+// === generation ===
+
+fn for_editors<T: JsonSchema>(draft: Draft) -> Value {
+    let mut settings = settings(draft);
+    editor::settle(&mut settings);
+    written::<T>(settings)
+}
+
+fn settings(draft: Draft) -> SchemaSettings {
+    let mut settings = match draft {
+        Draft::Draft07 => SchemaSettings::draft07(),
+        Draft::Draft202012 => SchemaSettings::draft2020_12(),
+    };
+    // Before the draft's own transforms, which rewrite what stands beside a `$ref`.
+    settings.transforms.insert(0, Box::new(RecursiveTransform(no_null)));
+    settings.transforms.push(Box::new(RecursiveTransform(no_unknown_keys)));
+    settings.transforms.push(Box::new(RecursiveTransform(describe_choices)));
+    settings.transforms.push(Box::new(RecursiveTransform(examples)));
+    settings
+}
+
+fn written<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    match settings.into_generator().into_root_schema_for::<T>().to_value() {
+        Value::Object(schema) => Value::Object(in_reading_order(schema)),
+        schema => schema,
     }
 }
 
@@ -169,6 +186,28 @@ fn describe_choices(schema: &mut Schema) {
                 property.entry("description").or_insert_with(|| words.clone());
             }
         }
+    }
+}
+
+/// What ends a doc comment as "Example: `…`", where each `…` is YAML, becomes `examples`; wrapped lines become one.
+fn examples(schema: &mut Schema) {
+    let Some(text) = schema.get("description").and_then(Value::as_str) else { return };
+    let text = text.replace("\n\n", "\0").replace('\n', " ").replace('\0', "\n\n");
+    let (said, shown) = text.split_once("Example: `").unwrap_or((&text, ""));
+    // What was split off began with a backtick: every other piece is between two.
+    let shown: Vec<_> = shown.split('`').step_by(2).filter(|it| !it.is_empty()).map(example).collect();
+    schema.insert("description".to_owned(), said.trim_end().into());
+    if !shown.is_empty() {
+        schema.insert("examples".to_owned(), shown.into());
+    }
+}
+
+fn example(text: &str) -> Value {
+    let mut findings = Findings::default();
+    let file = findings.sources.add("example", text);
+    match yaml::parse(file, text, &mut findings.report) {
+        Some(node) if !findings.report.has_errors() => node.to_json(),
+        _ => text.into(),
     }
 }
 

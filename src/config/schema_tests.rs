@@ -346,6 +346,40 @@ fn our_own_schemas_are_valid() {
 }
 
 #[test]
+fn the_schema_for_editors_accepts_the_same() {
+    for draft in [Draft::Draft07, Draft::Draft202012] {
+        let schema = for_editors::<Spec>(draft);
+        let validator = jsonschema::options().offline().build(&schema).unwrap();
+        for (yaml, accepted) in [
+            ("sign_in: none", true),
+            ("sign_in: bearer", false),
+            ("sign_in: 5", false),
+            ("sign_in: {}", false),
+            ("sign_in: { bearer: a }", true),
+            ("sign_in: { bearer: 1 }", false),
+            ("sign_in: { berer: a }", false),
+            ("sign_in: { bearer: a, x-y: b }", false),
+            ("sign_in: { bearer: a, basic: { username: a, password: b } }", false),
+            ("sign_in: { basic: { username: a } }", false),
+            ("tools: { a: { many: a } }", true),
+            ("tools: { a: { many: [a, b] } }", true),
+            ("tools: { a: { many: [5] } }", false),
+            ("tools: { a: { many: 5 } }", false),
+            ("tools: { a: { place: query } }", true),
+            ("tools: { a: { place: querry } }", false),
+            ("tools: { a: { inner: { known: true, more: 1 } } }", true),
+        ] {
+            let yaml = format!("name: a\n{yaml}\n");
+            let mut findings = Findings::default();
+            let file = findings.sources.add("a.yaml", yaml.as_str());
+            let value = yaml::parse(file, &yaml, &mut findings.report).unwrap().to_json();
+            assert_eq!(validator.is_valid(&value), accepted, "{draft:?}: {yaml}");
+            assert_eq!(checked(&yaml).report.is_empty(), accepted, "{yaml}");
+        }
+    }
+}
+
+#[test]
 fn a_broken_schema_is_reported_not_hidden() {
     let checker = Checker { schema: Value::Null, validator: Err("why".to_owned()) };
     let mut findings = Findings::default();

@@ -15,6 +15,7 @@ mod check;
 mod clients;
 mod conformance;
 mod demo;
+mod editor;
 mod examples;
 mod floors;
 mod guide;

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::support::{binary, root};
 
 #[test]
@@ -22,27 +24,51 @@ fn the_committed_schemas_are_up_to_date() {
 #[test]
 fn every_key_is_described() {
     for subject in ["bridge", "server"] {
-        let output = Command::new(binary()).args(["schema", subject]).output().unwrap();
-        let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let mut bare = Vec::new();
-        undescribed(&schema, "", &mut bare);
+        let whole = schema(subject);
+        let bare: Vec<_> = keys(&whole).into_iter().filter(|(_, key)| key.get("description").is_none()).collect();
         assert!(bare.is_empty(), "{subject}: {bare:?}");
     }
 }
 
-fn undescribed(schema: &serde_json::Value, path: &str, bare: &mut Vec<String>) {
-    if let Some(properties) = schema["properties"].as_object() {
-        for (key, value) in properties {
-            if value.get("description").is_none() && value.get("const").is_none() {
-                bare.push(format!("{path}/{key}"));
+#[test]
+fn every_key_has_an_example_that_fits() {
+    for subject in ["bridge", "server"] {
+        let whole = schema(subject);
+        for (path, key) in keys(&whole) {
+            // What the key refers to is found from the root.
+            let alone = json!({ "$schema": whole["$schema"], "allOf": [key], "definitions": whole["definitions"] });
+            let validator = jsonschema::options().offline().build(&alone).unwrap();
+            let examples = key["examples"].as_array().unwrap_or_else(|| panic!("{subject}: {path} has no example"));
+            assert!(!examples.is_empty(), "{subject}: {path}");
+            for example in examples {
+                let refused: Vec<_> = validator.iter_errors(example).map(|it| it.to_string()).collect();
+                assert!(refused.is_empty(), "{subject}: {path}: {example}: {refused:?}");
             }
         }
     }
-    match schema {
-        serde_json::Value::Object(members) => {
-            members.iter().for_each(|(key, value)| undescribed(value, &format!("{path}/{key}"), bare));
+}
+
+fn schema(subject: &str) -> Value {
+    let output = Command::new(binary()).args(["schema", subject]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Every key that a schema names, by its path, with what the schema says about it.
+fn keys(schema: &Value) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for keyword in ["properties", "definitions"] {
+        for (key, inner) in schema[keyword].as_object().into_iter().flatten() {
+            if keyword == "properties" {
+                found.push((key.clone(), inner));
+            }
+            found.extend(keys(inner).into_iter().map(|(path, it)| (format!("{key}.{path}"), it)));
         }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| undescribed(item, path, bare)),
-        _ => {}
     }
+    for keyword in ["items", "additionalProperties"] {
+        found.extend(schema.get(keyword).map(keys).into_iter().flatten());
+    }
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        found.extend(schema[keyword].as_array().into_iter().flatten().flat_map(keys));
+    }
+    found
 }
