@@ -2,11 +2,15 @@
 
 mod access;
 mod layout;
+mod plan;
 pub mod prepare;
+mod preview;
 mod request;
 
 pub use access::allow;
+pub use plan::{Plan, plan};
 pub use prepare::{Owner, prepare};
+pub use preview::{Fragment, FragmentSource, Preview, SourceLine};
 pub use request::{ACCEPT, Field, FieldValue, Origin, Pair, PathPart, Request, RequestBody, Reveal, Shown, WireBody};
 
 use crate::catalog::ArgumentError;

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use tokio::sync::watch as channel;
 
-use crate::call::{self, CallError, Owner, Request};
+use crate::call::{self, CallError, Owner, Plan, Request};
 use crate::catalog::{Arguments, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool};
 use crate::config::Revision;
 use crate::diag::Findings;
@@ -69,25 +69,14 @@ impl Snapshot {
         arguments: Map<String, Value>,
         who: &Principal,
     ) -> Result<Outcome, CallError> {
-        let bridge = self
-            .catalog
-            .bridge(tool.bridge)
-            .ok_or_else(|| CallError::internal(&tool.name, "the tool's bridge is missing"))?;
-        call::allow(&self.catalog, tool, bridge, who)?;
-        let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
-        for claim in &tool.shape_claims {
-            call::prepare::required_claim(bridge, claim, who)?;
-        }
+        let Plan { bridge, arguments, request } = call::plan(&self.catalog, tool, arguments, who)?;
         let values = || call::prepare::values(bridge, &arguments, who);
         let failed = |error| call::prepare::template_failure(&tool.name, &error);
-        let Some(operation) = &tool.operation else {
-            self.admit(tool, who)?;
+        self.admit(tool, who)?;
+        let Some((operation, request)) = request else {
             return tool.shape.answer(&self.catalog.templates, &values).map_err(failed);
         };
         let upstream = self.upstream(tool.bridge, &tool.name)?;
-        let owner = Owner { name: &tool.name, bridge: tool.bridge };
-        let request = call::prepare(&self.catalog, owner, operation, &arguments, who)?;
-        self.admit(tool, who)?;
         let reply = self.reply(tool, operation, upstream, &request, who).await?;
         let outcome = tool.shape.apply(&reply, &self.catalog.templates, &values).map_err(failed)?;
         Ok(scrub_error(outcome, upstream, who))

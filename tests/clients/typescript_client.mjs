@@ -81,8 +81,8 @@ function read({ uri, mimeType = null, text = null, blob = null }) {
 function parse(argv) {
   const parsed = { mode: 'auto', call: [], read: [] };
   while (argv.length > 0) {
-    const name = argv.shift();
-    if (['--url', '--token', '--mode'].includes(name)) parsed[name.slice(2)] = argv.shift();
+    const [, name, value] = argv.shift().match(/^(--[a-z]+)(?:=(.*))?$/s) ?? [];
+    if (['--url', '--token', '--mode'].includes(name)) parsed[name.slice(2)] = value ?? argv.shift();
     else if (name === '--call') parsed.call.push(argv.splice(0, 2));
     else if (name === '--read') parsed.read.push(argv.shift());
     else if (name === '--stdio') parsed.stdio = argv.splice(0);

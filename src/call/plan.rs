@@ -1,0 +1,45 @@
+//! All of a call that comes before anything is sent: who may, what was passed, and the request it makes. The server and
+//! `explain` both go this way.
+
+use serde_json::{Map, Value};
+
+use super::prepare::required_claim;
+use super::{CallError, Owner, Request, allow, prepare};
+use crate::catalog::{Arguments, Bridge, Catalog, Operation, Tool};
+use crate::principal::Principal;
+
+/// A call that may go ahead.
+#[derive(Debug)]
+pub struct Plan<'c> {
+    /// The bridge of the tool.
+    pub bridge: &'c Bridge,
+    /// The arguments, defaults filled in.
+    pub arguments: Arguments,
+    /// The request and what it was made from; `None` for a tool that answers from the file.
+    pub request: Option<(&'c Operation, Request)>,
+}
+
+/// Plans a call.
+///
+/// # Errors
+/// Returns a [`CallError`] that says who is to blame; none of them blames the API.
+pub fn plan<'c>(
+    catalog: &'c Catalog,
+    tool: &'c Tool,
+    arguments: Map<String, Value>,
+    who: &Principal,
+) -> Result<Plan<'c>, CallError> {
+    let bridge =
+        catalog.bridge(tool.bridge).ok_or_else(|| CallError::internal(&tool.name, "the tool's bridge is missing"))?;
+    allow(catalog, tool, bridge, who)?;
+    let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
+    for claim in &tool.shape_claims {
+        required_claim(bridge, claim, who)?;
+    }
+    let owner = Owner { name: &tool.name, bridge: tool.bridge };
+    let request = match &tool.operation {
+        None => None,
+        Some(operation) => Some((operation, prepare(catalog, owner, operation, &arguments, who)?)),
+    };
+    Ok(Plan { bridge, arguments, request })
+}
