@@ -11,6 +11,8 @@ use crate::secret::{Piece, Text};
 
 /// What stands in place of the caller's token.
 const TOKEN: &str = "<the caller's token>";
+/// What stands in place of a credential that is written out in the bridge file.
+const WRITTEN_OUT: &str = "<hidden>";
 /// Encloses the number of a `${…}` in a text that becomes a shell word; nobody's text holds these.
 const MARKS: [char; 2] = ['\u{10fffe}', '\u{10ffff}'];
 
@@ -90,13 +92,13 @@ impl Preview<'_> {
         }
         if let Credential::KeyQuery(name, value) = &self.upstream.credential {
             url.push(constant(format!("{separator}{}=", encode_segment(name))));
-            url.extend(fragments(value, FragmentSource::Secret, &encode_segment));
+            url.extend(secret(value, &encode_segment));
         }
         url
     }
 
     fn headers(&self) -> Vec<(String, Vec<Fragment>)> {
-        let secret = |text: String| Fragment { text, source: FragmentSource::Secret };
+        let hidden = |text: String| Fragment { text, source: FragmentSource::Secret };
         let as_is = str::to_owned;
         let mut headers: Vec<(String, Vec<Fragment>)> = Vec::new();
         let mut set = |name: &str, value: Vec<Fragment>| {
@@ -110,20 +112,19 @@ impl Preview<'_> {
         match &self.upstream.credential {
             Credential::None | Credential::KeyQuery(..) => {}
             Credential::CallerToken { .. } => {
-                set("authorization", vec![constant("Bearer ".to_owned()), secret(TOKEN.to_owned())]);
+                set("authorization", vec![constant("Bearer ".to_owned()), hidden(TOKEN.to_owned())]);
             }
             Credential::Bearer(text) => {
                 let mut value = vec![constant("Bearer ".to_owned())];
-                value.extend(fragments(text, FragmentSource::Secret, &as_is));
+                value.extend(secret(text, &as_is));
                 set("authorization", value);
             }
-            Credential::Basic { username, password } => set(
-                "authorization",
-                vec![constant("Basic ".to_owned()), secret(format!("<base64 of {username}:{password}>"))],
-            ),
-            Credential::KeyHeader(name, text) => {
-                set(name.as_str(), fragments(text, FragmentSource::Secret, &as_is));
+            Credential::Basic { username, password } => {
+                let password: String = secret(password, &as_is).into_iter().map(|it| it.text).collect();
+                let pair = hidden(format!("<base64 of {username}:{password}>"));
+                set("authorization", vec![constant("Basic ".to_owned()), pair]);
             }
+            Credential::KeyHeader(name, text) => set(name.as_str(), secret(text, &as_is)),
         }
         for (name, text, origin) in &self.request.headers {
             set(name.as_str(), fragments(text, FragmentSource::of(origin), &as_is));
@@ -206,6 +207,30 @@ impl Preview<'_> {
         lines
     }
 
+    /// Every `${…}` of the request, and what gives its value. Only of the base URL is a default told.
+    #[must_use]
+    pub fn used_variables(&self) -> Vec<(String, String)> {
+        let mut seen: String = self.headers().iter().flat_map(|(_, value)| value).map(|it| it.text.as_str()).collect();
+        seen.extend(self.url().iter().map(|it| it.text.as_str()));
+        seen.extend(self.body());
+        let base = self.upstream.url.to_string();
+        let mut found: Vec<(String, String)> = Vec::new();
+        for used in self.variables {
+            let shown = used.variable.shown();
+            if !seen.contains(&shown) || found.iter().any(|(other, _)| *other == shown) {
+                continue;
+            }
+            let from = match &used.variable.source {
+                VariableSource::Environment(_) => "environment",
+                VariableSource::File(_) => "file",
+            };
+            let default = used.variable.default().filter(|_| base.contains(&shown));
+            let default = default.map(|text| format!(", or else `{text}`")).unwrap_or_default();
+            found.push((shown, format!("{from}{default}")));
+        }
+        found
+    }
+
     /// The same for programs.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -227,7 +252,7 @@ impl Preview<'_> {
     }
 
     /// A line for a POSIX shell that sends the request: `${NAME}` are read from the environment by the shell itself,
-    /// and the caller's token from `TOKEN`.
+    /// the caller's token from `TOKEN`, and a credential that is written out in the bridge file from `SECRET`.
     #[must_use]
     pub fn curl(&self) -> String {
         let shell = Shell;
@@ -259,17 +284,17 @@ impl Preview<'_> {
                 words.extend(["--header".to_owned(), "\"authorization: Bearer $TOKEN\"".to_owned()]);
             }
             Credential::Bearer(text) => {
-                words.extend(header("authorization", &format!("Bearer {}", shell.reveal(text, &as_is))));
+                words.extend(header("authorization", &format!("Bearer {}", shell.credential(text, &as_is))));
             }
             Credential::Basic { username, password } => {
-                let pair = format!("{}:{}", shell.reveal(username, &as_is), shell.reveal(password, &as_is));
+                let pair = format!("{}:{}", shell.reveal(username, &as_is), shell.credential(password, &as_is));
                 words.extend(["--user".to_owned(), self.word(&pair)]);
             }
             Credential::KeyHeader(name, text) => {
-                words.extend(header(name.as_str(), &shell.reveal(text, &as_is)));
+                words.extend(header(name.as_str(), &shell.credential(text, &as_is)));
             }
             Credential::KeyQuery(name, text) => {
-                query.push(format!("{}={}", encode_segment(name), shell.reveal(text, &encode_segment)));
+                query.push(format!("{}={}", encode_segment(name), shell.credential(text, &encode_segment)));
             }
         }
         if !query.is_empty() {
@@ -282,13 +307,38 @@ impl Preview<'_> {
             words.push(match String::from_utf8(body.bytes) {
                 Ok(text) => self.word(&text),
                 Err(error) => {
-                    before = format!("printf %s '{}' | base64 -d | ", STANDARD.encode(error.into_bytes()));
+                    before = self.piped(error.as_bytes());
                     "@-".to_owned()
                 }
             });
         }
-        words.push(self.word(&url));
-        format!("{before}{}", words.join(" "))
+        words.extend(["--url".to_owned(), self.word(&url)]);
+        let mut line = before;
+        for (at, word) in words.iter().enumerate() {
+            // What others wrote is quoted, so only an option begins with a dash. The first few stay on the first line.
+            let separator = match at {
+                0 => "",
+                4.. if word.starts_with("--") => " \\\n  ",
+                _ => " ",
+            };
+            line.push_str(separator);
+            line.push_str(word);
+        }
+        line
+    }
+
+    /// Commands that write bytes which are no text, and a pipe.
+    fn piped(&self, bytes: &[u8]) -> String {
+        // What is no text has no marks in it, so the marks are where a secret stands.
+        let mut commands = String::new();
+        let mut rest = bytes;
+        while let Some((plain, shown, after)) = next_marked(rest) {
+            commands.push_str(&format!("printf %s '{}' | base64 -d; ", STANDARD.encode(plain)));
+            commands.push_str(&format!("printf %s {}; ", self.variable(shown)));
+            rest = after;
+        }
+        commands.push_str(&format!("printf %s '{}' | base64 -d; ", STANDARD.encode(rest)));
+        format!("{{ {commands}}} | ")
     }
 
     /// A shell word: text in single quotes, a `${…}` in double quotes, as the shell reads it.
@@ -311,7 +361,7 @@ impl Preview<'_> {
         match used.map(|variable| (&variable.source, variable.written.as_str())) {
             Some((VariableSource::File(path), _)) => format!("\"$(cat {})\"", single_quoted(path)),
             Some((VariableSource::Environment(_), written)) => format!("\"{written}\""),
-            None => String::new(),
+            None => "\"$SECRET\"".to_owned(),
         }
     }
 }
@@ -326,6 +376,15 @@ impl Reveal for Shell {
             Piece::Secret(secret) => format!("{}{secret:?}{}", MARKS[0], MARKS[1]),
         };
         text.pieces().iter().map(piece).collect()
+    }
+}
+
+// === impl Shell ===
+
+impl Shell {
+    /// A credential that is written out in the bridge file is left to the environment, too.
+    fn credential(&self, text: &Text, encode: &dyn Fn(&str) -> String) -> String {
+        if text.has_secret() { self.reveal(text, encode) } else { MARKS.iter().collect() }
     }
 }
 
@@ -373,6 +432,28 @@ fn fragments(text: &Text, source: FragmentSource, encode: &dyn Fn(&str) -> Strin
         Piece::Secret(secret) => Fragment { text: format!("{secret:?}"), source: FragmentSource::Secret },
     };
     text.pieces().iter().map(fragment).collect()
+}
+
+/// A credential: what is written out in the bridge file is hidden.
+fn secret(text: &Text, encode: &dyn Fn(&str) -> String) -> Vec<Fragment> {
+    if text.has_secret() {
+        fragments(text, FragmentSource::Secret, encode)
+    } else {
+        vec![Fragment { text: WRITTEN_OUT.to_owned(), source: FragmentSource::Secret }]
+    }
+}
+
+/// What comes before the first mark, what the marks enclose, and the rest.
+fn next_marked(bytes: &[u8]) -> Option<(&[u8], &str, &[u8])> {
+    let find = |bytes: &[u8], mark: char| {
+        let mark = mark.to_string();
+        let at = bytes.windows(mark.len()).position(|window| window == mark.as_bytes())?;
+        Some((at, at + mark.len()))
+    };
+    let (start, inner) = find(bytes, MARKS[0])?;
+    let after = bytes.get(inner..)?;
+    let (end, next) = find(after, MARKS[1])?;
+    Some((bytes.get(..start)?, std::str::from_utf8(after.get(..end)?).ok()?, after.get(next..)?))
 }
 
 fn single_quoted(text: &str) -> String {

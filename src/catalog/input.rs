@@ -72,6 +72,12 @@ impl Input {
         &self.schema
     }
 
+    /// The value of an argument that is not there.
+    #[must_use]
+    pub fn default(&self, name: &str) -> Option<&Value> {
+        self.defaults.iter().find_map(|(known, value)| (known == name).then_some(value))
+    }
+
     /// Checks arguments and fills in defaults.
     ///
     /// # Errors

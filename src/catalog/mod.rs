@@ -9,6 +9,7 @@ mod path;
 
 mod uri;
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -479,6 +480,22 @@ impl Tool {
                 || operation.bindings.iter().any(|binding| matches!(binding.source, Source::Claim(_)))
         });
         signs_in || uses_claim || !self.shape_claims.is_empty() || !self.access.is_open()
+    }
+}
+
+// === impl Style ===
+
+impl fmt::Display for Style {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Form => "form",
+            Self::Simple => "simple",
+            Self::Label => "label",
+            Self::Matrix => "matrix",
+            Self::SpaceDelimited => "spaceDelimited",
+            Self::PipeDelimited => "pipeDelimited",
+            Self::DeepObject => "deepObject",
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The path of an endpoint: a template whose number of segments and constant segments no value can change.
 
+use std::fmt;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986 section 2.3 is percent-encoded.
@@ -203,6 +205,21 @@ fn checked(literal: &str) -> Result<String, PathError> {
         }
     }
     Ok(literal.to_owned())
+}
+
+impl fmt::Display for PathTemplate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            formatter.write_str("/")?;
+            for piece in segment {
+                match piece {
+                    PathPiece::Literal(text) => formatter.write_str(text)?,
+                    PathPiece::Parameter(name) => write!(formatter, "{{{name}}}")?,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,14 @@
 
 mod check;
 mod demo;
+mod describe;
+mod explain;
+mod given;
+mod list;
 mod print;
 mod schema;
 mod serve;
+mod show;
 
 use std::process::ExitCode;
 
@@ -49,6 +54,12 @@ enum Command {
     Demo(demo::Args),
     /// Check bridge files: YAML, schema and meaning; all findings at once, nothing is contacted
     Check(check::Args),
+    /// Show the HTTP request that a call would send, and where each part of it comes from; sends nothing
+    Explain(explain::Args),
+    /// List the tools, resources and prompts
+    List(list::Args),
+    /// Show one tool as it is understood: its request, who may call it, and what the model sees
+    Show(show::Args),
     /// Print the JSON Schema of bridge files or of the server file, for editors
     Schema(schema::Args),
 }
@@ -106,6 +117,9 @@ pub fn run() -> ExitStatus {
         Command::Serve(args) => serve::run(*args, &mut printer),
         Command::Demo(args) => demo::run(&args, &mut printer),
         Command::Check(args) => check::run(&args, &mut printer),
+        Command::Explain(args) => explain::run(&args, &mut printer),
+        Command::List(args) => list::run(&args, &mut printer),
+        Command::Show(args) => show::run(&args, &mut printer),
         Command::Schema(args) => schema::run(&args, &mut printer),
     }
 }

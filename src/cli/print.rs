@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::builder::styling::Style;
+
 use super::ExitStatus;
 use crate::config;
 use crate::diag::Findings;
@@ -9,6 +11,7 @@ use crate::diag::text::{Color, render, silenced};
 
 /// Writes results to stdout and everything else to stderr.
 pub(super) struct Printer {
+    stdout_color: Color,
     stderr_color: Color,
 }
 
@@ -18,12 +21,20 @@ pub(super) struct Printer {
 impl Printer {
     pub(super) fn new() -> Self {
         let wanted = config::environment("NO_COLOR").is_none_or(|value| value.is_empty());
-        let stderr_color = if wanted && io::stderr().is_terminal() { Color::Always } else { Color::Never };
-        Self { stderr_color }
+        let color = |is_terminal| if wanted && is_terminal { Color::Always } else { Color::Never };
+        Self { stdout_color: color(io::stdout().is_terminal()), stderr_color: color(io::stderr().is_terminal()) }
     }
 
     pub(super) fn colors_stderr(&self) -> bool {
         matches!(self.stderr_color, Color::Always)
+    }
+
+    /// Text for a result in a style, where stdout may have colours.
+    pub(super) fn paint(&self, style: Style, text: &str) -> String {
+        match self.stdout_color {
+            Color::Always => format!("{style}{text}{style:#}"),
+            Color::Never => text.to_owned(),
+        }
     }
 
     /// Writes a result. A reader that has gone away is no failure.

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use crate::diag::{Code, Diagnostic, Report, SourceMap};
+use crate::diag::{Code, Diagnostic, FileId, Findings, Report, SourceMap};
 
 use allow::Allow;
 use bridge::BridgeSpec;
@@ -104,20 +105,59 @@ pub fn load(path: &Path) -> Documents {
 ///
 /// # Errors
 /// Returns the findings when it can't be read or is not well-formed.
-pub fn load_server(path: &Path) -> Result<ServerDocument, crate::diag::Findings> {
+pub fn load_server(path: &Path) -> Result<ServerDocument, Findings> {
     let mut report = Report::new();
     let mut sources = SourceMap::new();
     let text = files::read_dir_yaml(path, &mut report, &mut sources).pop();
     let read = text.and_then(|(file, text)| read::<ServerSpec>(file, &text, Checker::server(), &mut report));
     match read {
         Some((tree, spec)) if !report.has_errors() => Ok(ServerDocument { sources, tree, spec }),
-        _ => Err(crate::diag::Findings { report, sources }),
+        _ => Err(Findings { report, sources }),
     }
+}
+
+/// Reads a JSON or YAML file that holds one object.
+///
+/// # Errors
+/// Returns the findings when it can't be read, is not well-formed, or holds something else.
+pub fn load_object(path: &Path) -> Result<Map<String, Value>, Findings> {
+    let mut report = Report::new();
+    let mut sources = SourceMap::new();
+    match files::read_dir_yaml(path, &mut report, &mut sources).pop() {
+        Some((file, text)) => object(file, &text, report, sources),
+        None => Err(Findings { report, sources }),
+    }
+}
+
+/// Reads JSON or YAML text that holds one object; `name` is where it comes from.
+///
+/// # Errors
+/// As [`load_object`].
+pub fn read_object(name: &str, text: &str) -> Result<Map<String, Value>, Findings> {
+    let mut sources = SourceMap::new();
+    let file = sources.add(name, text);
+    object(file, text, Report::new(), sources)
+}
+
+fn object(file: FileId, text: &str, mut report: Report, sources: SourceMap) -> Result<Map<String, Value>, Findings> {
+    if let Ok(Value::Object(members)) = serde_json::from_str(text) {
+        return Ok(members);
+    }
+    match yaml::parse(file, text, &mut report).map(|tree| (tree.span, tree.to_json())) {
+        Some((_, Value::Object(members))) if !report.has_errors() => return Ok(members),
+        Some((span, _)) if !report.has_errors() => report.push(
+            Diagnostic::new(Code::InvalidValue, "expected an object")
+                .at(span, "this is none")
+                .help("write `name: value` lines, or a JSON object"),
+        ),
+        _ => {}
+    }
+    Err(Findings { report, sources })
 }
 
 /// YAML, then its schema, then its type.
 fn read<T: DeserializeOwned>(
-    file: crate::diag::FileId,
+    file: FileId,
     text: &str,
     checker: &Checker,
     report: &mut Report,

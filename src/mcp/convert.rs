@@ -63,6 +63,18 @@ fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
     converted.with_annotations(mcp_annotations(tool.annotations))
 }
 
+/// A tool as `tools/list` shows it.
+#[must_use]
+pub fn tool_as_listed(tool: &Tool) -> Value {
+    serde_json::to_value(mcp_tool(tool, false)).unwrap_or_default()
+}
+
+/// A result as `tools/call` gives it.
+#[must_use]
+pub fn result_as_sent(tool: &str, outcome: Outcome) -> Value {
+    call_result(tool, Ok(outcome)).ok().and_then(|result| serde_json::to_value(result).ok()).unwrap_or_default()
+}
+
 /// The engine's own argument for the caller's token; bridge files can't declare it.
 fn add_token(schema: &mut Map<String, Value>) {
     let token = json!({

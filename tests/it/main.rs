@@ -17,6 +17,7 @@ mod conformance;
 mod demo;
 mod editor;
 mod examples;
+mod explain;
 mod floors;
 mod guide;
 mod http;

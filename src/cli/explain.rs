@@ -1,0 +1,236 @@
+//! `tollbridge explain`: the request that a call would send, and where each part of it comes from. Sends nothing; it
+//! goes the way that the server goes, as far as the wire.
+
+use clap::builder::styling::{AnsiColor, Style};
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
+
+use super::ExitStatus;
+use super::describe::{self, Definitions, From};
+use super::given;
+use super::print::Printer;
+use crate::call::{self, CallError, Fragment, FragmentSource, Plan, Preview};
+use crate::catalog::{Bridge, Credential, Tool};
+use crate::credential;
+use crate::diag::tame;
+use crate::mcp;
+use crate::principal::Principal;
+use crate::secret::Secrets;
+use crate::shape::{Content, Outcome};
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tollbridge explain get_employee_schedule start_date=2026-01-05 end_date=2026-01-09 --claims gpid=12345
+  tollbridge explain request_time_off @arguments.json --claims alice.yaml --format curl
+
+The exit code is 1 when the call would be refused.")]
+pub(super) struct Args {
+    /// The tool
+    tool: String,
+    /// What the model passes: NAME=VALUE, NAME:=JSON, or @FILE for an object of arguments (@- for standard input)
+    #[arg(value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+    /// What the caller's token says: NAME=VALUE, NAME:=JSON, or a JSON or YAML file; may be repeated
+    #[arg(long, value_name = "CLAIMS")]
+    claims: Vec<String>,
+    #[command(flatten)]
+    from: From,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How to print a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: one JSON object
+    Json,
+    /// A line for a shell that sends it: put the caller's token into TOKEN first
+    Curl,
+}
+
+/// What becomes of a call before anything is sent.
+enum Preliminary<'a> {
+    /// A request goes out.
+    Request(Preview<'a>),
+    /// The answer stands in the file.
+    Answer(Outcome),
+}
+
+pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
+    explain(args, printer).unwrap_or_else(|status| status)
+}
+
+fn explain(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus> {
+    let definitions = args.from.read(printer)?;
+    let (bridge, tool) = definitions.tool(&args.tool, printer)?;
+    let arguments = given::arguments(&args.arguments, &tool.input, printer)?;
+    let who = given::caller(&args.claims, printer)?;
+    let mut request = None;
+    let plan = call::plan(&definitions.catalog, tool, arguments, &who);
+    let planned = plan.and_then(|plan| preliminary(&definitions, bridge, tool, &who, plan, &mut request));
+    let status = if planned.is_ok() { ExitStatus::Fine } else { ExitStatus::Findings };
+    match args.format {
+        Format::Text => printer.result(&text(&definitions, bridge, tool, &planned, printer)),
+        Format::Json => printer.result(&format!("{:#}", machine(&definitions, bridge, tool, &planned))),
+        Format::Curl => match &planned {
+            Ok(Preliminary::Request(preview)) => printer.result(&preview.curl()),
+            Ok(Preliminary::Answer(_)) => printer.note("the tool answers from the file; there is no request"),
+            Err(error) => printer.error(&refused(error)),
+        },
+    }
+    Ok(status)
+}
+
+/// The rest of the way to the wire: signing in as the caller, for which no secret is needed.
+fn preliminary<'a>(
+    definitions: &'a Definitions,
+    bridge: &'a Bridge,
+    tool: &Tool,
+    who: &Principal,
+    plan: Plan<'_>,
+    request: &'a mut Option<call::Request>,
+) -> Result<Preliminary<'a>, CallError> {
+    let catalog = &definitions.catalog;
+    let (Some((_, made)), Some(upstream)) = (plan.request, &bridge.upstream) else {
+        let values = || call::prepare::values(bridge, &plan.arguments, who);
+        let answer = tool.shape.answer(&catalog.templates, &values);
+        return answer
+            .map(Preliminary::Answer)
+            .map_err(|error| call::prepare::template_failure(&tool.name, &error));
+    };
+    if matches!(upstream.credential, Credential::CallerToken { .. })
+        && let Ok(provider) = credential::build(&upstream.credential, &Secrets::default())
+        && let Some(signed_in) = provider.sign_in(who).now_or_never()
+    {
+        signed_in?;
+    }
+    let request = request.insert(made);
+    Ok(Preliminary::Request(Preview { request, upstream, variables: &catalog.variables }))
+}
+
+fn refused(error: &CallError) -> String {
+    format!("refused, and nothing would be sent: {}", tame(&error.to_string()))
+}
+
+fn text(
+    definitions: &Definitions,
+    bridge: &Bridge,
+    tool: &Tool,
+    planned: &Result<Preliminary<'_>, CallError>,
+    printer: &Printer,
+) -> String {
+    let head = |words: &str| format!("\n{}\n", printer.paint(Style::new().bold(), words));
+    let mut text = format!("{}   {}\n", printer.paint(Style::new().bold(), &tool.name), definitions.place(tool));
+    match planned {
+        Ok(Preliminary::Request(preview)) => {
+            text.push_str(&head("The request"));
+            for line in preview.head() {
+                let line: String = line.iter().map(|fragment| painted(fragment, printer)).collect();
+                text.push_str(&format!("  {line}\n"));
+            }
+            if let Some(body) = preview.body() {
+                text.push('\n');
+                for line in body.lines() {
+                    text.push_str(&format!("  {}\n", tame(line)));
+                }
+            }
+            let rows = sources(preview);
+            if !rows.is_empty() {
+                text.push_str(&head("Where it comes from"));
+                text.push_str(&describe::table(&rows));
+            }
+        }
+        Ok(Preliminary::Answer(outcome)) => {
+            text.push_str(&head("The answer, from the file; nothing is sent"));
+            for content in &outcome.content {
+                let words = match content {
+                    Content::Text(text) => text.clone(),
+                    Content::Image { mime_type, data } => format!("<an image, {mime_type}, {} bytes>", data.len()),
+                    Content::Audio { mime_type, data } => format!("<a sound, {mime_type}, {} bytes>", data.len()),
+                    Content::Resource { uri, .. } => format!("<a resource, {}>", uri.as_deref().unwrap_or_default()),
+                    Content::Link { uri, .. } => format!("<a link, {uri}>"),
+                };
+                for line in words.lines() {
+                    text.push_str(&format!("  {}\n", tame(line)));
+                }
+            }
+        }
+        Err(error) => {
+            let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+            text.push_str(&format!("\n{}: nothing would be sent\n", printer.paint(red, "Refused")));
+            for line in error.to_string().lines() {
+                text.push_str(&format!("  {}\n", tame(line)));
+            }
+            if matches!(error, CallError::Denied(_)) {
+                text.push_str("  (Say who is calling with `--claims NAME=VALUE` or `--claims FILE`.)\n");
+            }
+        }
+    }
+    text.push_str(&head("What the model sees"));
+    let description = tool.description.as_deref().map(describe::first_line).unwrap_or_default();
+    text.push_str(&describe::table(&[vec![tool.name.clone(), description]]));
+    let arguments = describe::arguments(tool);
+    let indented: Vec<Vec<String>> = arguments
+        .into_iter()
+        .map(|mut row| {
+            if let Some(name) = row.first_mut() {
+                name.insert_str(0, "  ");
+            }
+            row
+        })
+        .collect();
+    text.push_str(&describe::table(&indented));
+    text.push_str(&head("Refused before anything is sent"));
+    let refusals: Vec<Vec<String>> = describe::refusals(bridge, tool).into_iter().map(|line| vec![line]).collect();
+    text.push_str(&describe::table(&refusals));
+    text
+}
+
+fn sources(preview: &Preview<'_>) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> =
+        preview.sources().into_iter().map(|line| vec![line.place, line.value, line.source]).collect();
+    rows.extend(preview.used_variables().into_iter().map(|(shown, source)| vec![shown, String::new(), source]));
+    rows
+}
+
+/// The colour says where a piece of the request comes from.
+fn painted(fragment: &Fragment, printer: &Printer) -> String {
+    let style = match fragment.source {
+        FragmentSource::Constant => return tame(&fragment.text),
+        FragmentSource::Argument => AnsiColor::Cyan,
+        FragmentSource::Claim => AnsiColor::Green,
+        FragmentSource::Computed => AnsiColor::Magenta,
+        FragmentSource::Secret => AnsiColor::Yellow,
+    };
+    printer.paint(style.on_default(), &tame(&fragment.text))
+}
+
+fn machine(
+    definitions: &Definitions,
+    bridge: &Bridge,
+    tool: &Tool,
+    planned: &Result<Preliminary<'_>, CallError>,
+) -> Value {
+    let mut told = json!({
+        "tool": mcp::tool_as_listed(tool),
+        "bridge": bridge.name,
+        "place": definitions.place(tool),
+        "refused": null,
+        "request": null,
+        "answer": null,
+        "refusals": describe::refusals(bridge, tool),
+    });
+    let (key, value) = match planned {
+        Ok(Preliminary::Request(preview)) => ("request", preview.json()),
+        Ok(Preliminary::Answer(outcome)) => ("answer", mcp::result_as_sent(&tool.name, outcome.clone())),
+        Err(error) => ("refused", error.to_string().into()),
+    };
+    if let Some(members) = told.as_object_mut() {
+        members.insert(key.to_owned(), value);
+    }
+    told
+}

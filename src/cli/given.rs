@@ -1,0 +1,122 @@
+//! What people give a command on the command line about a call: arguments, and the claims of a made-up caller.
+
+use std::io::Read as _;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::ExitStatus;
+use super::print::Printer;
+use crate::catalog::Input;
+use crate::config;
+use crate::diag::Findings;
+use crate::principal::Principal;
+
+/// What stands for standard input.
+const STDIN: &str = "-";
+/// The most that is read of standard input, in bytes.
+const MAX_STDIN: u64 = 8 * 1024 * 1024;
+
+/// Why something on the command line can't be read.
+enum Unread {
+    Words(String),
+    Findings(Findings),
+}
+
+/// Reads arguments as they are written on a command line: `name=text`, `name:=json`, and `@FILE` (or `@-` for standard
+/// input) for an object of arguments. A `name=text` whose parameter is no string is read as JSON.
+pub(super) fn arguments(
+    written: &[String],
+    input: &Input,
+    printer: &mut Printer,
+) -> Result<Map<String, Value>, ExitStatus> {
+    let mut arguments = Map::new();
+    for word in written {
+        arguments.extend(argument(word, input).map_err(|unread| unread.tell(printer))?);
+    }
+    Ok(arguments)
+}
+
+fn argument(word: &str, input: &Input) -> Result<Map<String, Value>, Unread> {
+    if let Some(path) = word.strip_prefix('@') {
+        return object(path);
+    }
+    let Some((name, given)) = pair(word)? else {
+        let words = format!("the argument `{word}` can't be read: write NAME=VALUE, NAME:=JSON or @FILE");
+        return Err(Unread::Words(words));
+    };
+    let value = match given {
+        Given::Text(text) if !takes_text(input, &name) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Given::Text(text) => Value::String(text),
+        Given::Json(value) => value,
+    };
+    Ok(Map::from_iter([(name, value)]))
+}
+
+/// Reads the claims of a caller: `name=text`, `name:=json`, or the name of a JSON or YAML file (`-` for standard input).
+/// The caller has a token; without claims, one that says nothing.
+pub(super) fn caller(written: &[String], printer: &mut Printer) -> Result<Principal, ExitStatus> {
+    let mut claims = Map::new();
+    for word in written {
+        let read = pair(word).and_then(|pair| match pair {
+            Some((name, Given::Text(text))) => Ok(Map::from_iter([(name, text.into())])),
+            Some((name, Given::Json(value))) => Ok(Map::from_iter([(name, value)])),
+            None => object(word),
+        });
+        claims.extend(read.map_err(|unread| unread.tell(printer))?);
+    }
+    // What stands in place of the token is never sent.
+    Ok(Principal::verified(claims, SecretString::from("token")))
+}
+
+/// The value of a `name=text` or a `name:=json`.
+enum Given {
+    Text(String),
+    Json(Value),
+}
+
+/// `None` for a word that is neither.
+fn pair(word: &str) -> Result<Option<(String, Given)>, Unread> {
+    let Some((name, text)) = word.split_once('=') else { return Ok(None) };
+    let Some(name) = name.strip_suffix(':') else { return Ok(Some((name.to_owned(), Given::Text(text.to_owned())))) };
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(Some((name.to_owned(), Given::Json(value)))),
+        Err(error) => Err(Unread::Words(format!("the value of `{name}` is not JSON: {error}"))),
+    }
+}
+
+/// Whether text is a value of the parameter as it stands: its type or its choices say so, or nothing is said of it.
+fn takes_text(input: &Input, name: &str) -> bool {
+    let schema = input.schema().get("properties").and_then(|properties| properties.get(name));
+    let said = |key| schema.and_then(|schema| schema.get(key));
+    match (said("type"), said("enum").and_then(Value::as_array)) {
+        (Some(Value::Array(kinds)), _) => kinds.iter().any(|kind| kind == "string"),
+        (Some(kind), _) => kind == "string",
+        (None, Some(choices)) => choices.iter().any(Value::is_string),
+        (None, None) => true,
+    }
+}
+
+/// An object from a JSON or YAML file.
+fn object(path: &str) -> Result<Map<String, Value>, Unread> {
+    if path != STDIN {
+        return config::load_object(path.as_ref()).map_err(Unread::Findings);
+    }
+    let mut text = String::new();
+    match std::io::stdin().take(MAX_STDIN).read_to_string(&mut text) {
+        Ok(_) => config::read_object("standard input", &text).map_err(Unread::Findings),
+        Err(error) => Err(Unread::Words(format!("standard input can't be read: {error}"))),
+    }
+}
+
+// === impl Unread ===
+
+impl Unread {
+    fn tell(self, printer: &mut Printer) -> ExitStatus {
+        match self {
+            Self::Words(words) => printer.error(&words),
+            Self::Findings(findings) => printer.findings(&findings),
+        }
+        ExitStatus::Usage
+    }
+}
