@@ -8,11 +8,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::Request;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use tracing::debug;
+use url::Url;
 
 #[cfg(test)]
 #[path = "net_forged.rs"]
@@ -84,6 +85,26 @@ pub enum NetError {
     Broken,
 }
 
+/// How far the way to a server goes, for whoever sets things up. Not for callers: the words may name what they must not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// The step that failed.
+    pub step: Step,
+    /// Why, in the words of the system.
+    pub why: String,
+}
+
+/// The steps to a server, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The name resolves.
+    Name,
+    /// A connection comes about, and HTTP is spoken over it.
+    Connection,
+    /// It is secure, and the server's certificate is trusted.
+    Tls,
+}
+
 // === impl ClientSettings ===
 
 impl Default for ClientSettings {
@@ -143,6 +164,34 @@ impl Client {
         timeout(deadline, self.exchange(request, max_bytes)).await.unwrap_or(Err(NetError::Timeout(deadline)))
     }
 
+    /// Goes the way to a server step by step and asks for nothing: a HEAD of this URL, without a credential. Every
+    /// answer is good.
+    ///
+    /// # Errors
+    ///
+    /// The first step that fails.
+    pub async fn reach(&self, url: &Url, deadline: Duration) -> Result<(), Unreached> {
+        let unreached = |step, why: String| Unreached { step, why };
+        let late = |_| unreached(Step::Connection, format!("no answer within {deadline:?}"));
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let port = url.port_or_known_default().unwrap_or(0);
+        let found = timeout(deadline, tokio::net::lookup_host((host, port))).await;
+        match found {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(unreached(Step::Name, error.to_string())),
+            Err(_) => return Err(unreached(Step::Name, format!("no answer within {deadline:?}"))),
+        }
+        let request = Request::new(Method::HEAD, url.clone());
+        match timeout(deadline, self.0.execute(request)).await.map_err(late)? {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let why = innermost_words(&error);
+                let step = if classify(error) == NetError::Tls { Step::Tls } else { Step::Connection };
+                Err(unreached(step, why))
+            }
+        }
+    }
+
     async fn exchange(&self, request: Request, limit: usize) -> Result<Answer, NetError> {
         let mut response = self.0.execute(request).await.map_err(classify)?;
 
@@ -198,6 +247,18 @@ fn innermost(mut error: &io::Error) -> &io::Error {
         error = inner;
     }
     error
+}
+
+/// What the last of the causes says.
+fn innermost_words(error: &reqwest::Error) -> String {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    match last.downcast_ref::<io::Error>() {
+        Some(error) => innermost(error).to_string(),
+        None => last.to_string(),
+    }
 }
 
 fn describe(error: reqwest::Error) -> String {

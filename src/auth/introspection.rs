@@ -117,6 +117,16 @@ impl Introspection {
             flights: Arc::default(),
         })
     }
+
+    /// Asks about a token that nobody has, to see whether we may ask at all.
+    ///
+    /// # Errors
+    ///
+    /// Why there was no answer, or none that makes sense.
+    pub async fn rehearse(&self) -> Result<(), Trouble> {
+        let nobodys = SecretString::from("tollbridge-check-online");
+        self.oracle.exchange(&nobodys).await.and_then(|answer| read(&answer)).map(drop)
+    }
 }
 
 impl Authenticator for Introspection {

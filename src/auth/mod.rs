@@ -4,6 +4,7 @@
 
 pub mod introspection;
 pub mod metadata;
+pub mod probe;
 mod settings;
 pub mod token;
 mod unique;

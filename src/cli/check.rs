@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ExitStatus;
 use super::print::Printer;
+use super::{DEFAULT_CONFIG, ExitStatus, online};
 use crate::catalog::Catalog;
 use crate::catalog::compile::compile;
 use crate::config;
-use crate::diag::{Code, Findings, github, machine, sarif, suggest, text};
+use crate::config::variable::Environment;
+use crate::diag::{Code, Diagnostic, Findings, Severity, github, machine, sarif, suggest, text};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -15,6 +16,12 @@ pub(super) struct Args {
     /// Directories of bridge files, or single bridge files
     #[arg(default_value = "bridges", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Look at the network too: do the APIs and the identity provider answer, and does it accept our client?
+    #[arg(long)]
+    online: bool,
+    /// The server file, checked too [default: tollbridge.yaml, if it is there]
+    #[arg(long, short, env = "TOLLBRIDGE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How to print the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -55,30 +62,23 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
     }
     let mut status = ExitStatus::Fine;
     let mut reports = Vec::new();
+    let mut environment = Environment::default();
+    if let Some(path) = server_file(args.config.as_deref()) {
+        let (findings, lines, allowed) = online::server(&path, args.online);
+        environment = allowed;
+        let checked = Checked { fails: findings.report.has_errors() || is_denied(args, &findings), findings, lines };
+        status = checked.tell(args, printer, status);
+        reports.push(checked.findings);
+    }
     for path in &args.paths {
         if !path.exists() {
             printer.error(&format!("{} does not exist", path.display()));
             status = ExitStatus::Usage;
             continue;
         }
-        let (catalog, findings) = match compile(config::load(path)) {
-            Ok((catalog, findings)) => (Some(catalog), findings),
-            Err(findings) => (None, findings),
-        };
-        let fails = catalog.is_none() || is_denied(args, &findings);
-        if fails && status == ExitStatus::Fine {
-            status = ExitStatus::Findings;
-        }
-        if args.format == Format::Text {
-            printer.findings(&findings);
-            if args.verbose {
-                printer.silenced(&findings);
-            }
-            if let Some(catalog) = &catalog {
-                printer.result(&verdict(path, catalog, &findings, fails));
-            }
-        }
-        reports.push(findings);
+        let checked = bridges(path, args, &environment);
+        status = checked.tell(args, printer, status);
+        reports.push(checked.findings);
     }
     if reports.is_empty() {
         return status;
@@ -92,6 +92,68 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
     status
 }
 
+/// What came of looking at one file or directory.
+struct Checked {
+    findings: Findings,
+    /// What there is to say when all is well.
+    lines: Vec<String>,
+    fails: bool,
+}
+
+fn bridges(path: &Path, args: &Args, environment: &Environment) -> Checked {
+    let compiled = if args.online {
+        online::load(path, environment).map(|(live, mut findings)| {
+            let snapshot = live.load();
+            let lines = online::bridges(&snapshot, &mut findings);
+            let fails = findings.report.has_errors() || is_denied(args, &findings);
+            let verdict = verdict(path, &snapshot.catalog, &findings, args);
+            Checked { findings, lines: lines.into_iter().chain([verdict]).collect(), fails }
+        })
+    } else {
+        compile(config::load(path)).map(|(catalog, findings)| {
+            let fails = is_denied(args, &findings);
+            let lines = vec![verdict(path, &catalog, &findings, args)];
+            Checked { findings, lines, fails }
+        })
+    };
+    compiled.unwrap_or_else(|findings| Checked { findings, lines: Vec::new(), fails: true })
+}
+
+// === impl Checked ===
+
+impl Checked {
+    /// Prints it for people when that is asked for, and gives the exit status so far.
+    fn tell(&self, args: &Args, printer: &mut Printer, so_far: ExitStatus) -> ExitStatus {
+        if args.format == Format::Text {
+            printer.findings(&self.findings);
+            if args.verbose {
+                printer.silenced(&self.findings);
+            }
+            for line in &self.lines {
+                printer.result(line);
+            }
+        }
+        let report = &self.findings.report;
+        let is_unreached = |finding: &Diagnostic| {
+            matches!(finding.code(), Code::UnknownHost | Code::NoConnection | Code::NoSecureConnection)
+        };
+        let only_unreached = report.iter().filter(|it| it.severity() == Severity::Error).all(is_unreached);
+        match so_far {
+            ExitStatus::Fine | ExitStatus::Unreachable if self.fails && !(only_unreached && report.has_errors()) => {
+                ExitStatus::Findings
+            }
+            ExitStatus::Fine if self.fails => ExitStatus::Unreachable,
+            so_far => so_far,
+        }
+    }
+}
+
+/// The server file that is named, or the usual one if it is there.
+fn server_file(named: Option<&Path>) -> Option<PathBuf> {
+    let usual = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());
+    named.map(Path::to_owned).or_else(usual)
+}
+
 fn is_denied(args: &Args, findings: &Findings) -> bool {
     match args.deny {
         Some(Deny::Warnings) => findings.report.counts().warnings > 0,
@@ -100,10 +162,13 @@ fn is_denied(args: &Args, findings: &Findings) -> bool {
 }
 
 /// What there is, and whether it is fine, for a path that can be served.
-fn verdict(path: &Path, catalog: &Catalog, findings: &Findings, is_denied: bool) -> String {
+fn verdict(path: &Path, catalog: &Catalog, findings: &Findings, args: &Args) -> String {
     let resources = catalog.resources.len() + catalog.resource_templates.len();
-    let verdict = if is_denied {
-        format!("{}, which `--deny warnings` forbids", counted(findings.report.counts().warnings, "warning"))
+    let counts = findings.report.counts();
+    let verdict = if counts.errors > 0 {
+        counted(counts.errors, "error")
+    } else if is_denied(args, findings) {
+        format!("{}, which `--deny warnings` forbids", counted(counts.warnings, "warning"))
     } else {
         "fine".to_owned()
     };

@@ -7,8 +7,8 @@ use std::{env, fs};
 use serde_json::json;
 
 use super::ExitStatus;
+use super::block_on;
 use super::print::Printer;
-use super::serve::block_on;
 use crate::config::server::{AuthSpec, OktaSpec, ValidationSpec};
 use crate::config::variable::Environment;
 use crate::demo::{AUDIENCE, Demo, DemoUser};

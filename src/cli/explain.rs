@@ -98,9 +98,7 @@ fn preliminary<'a>(
     let (Some((_, made)), Some(upstream)) = (plan.request, &bridge.upstream) else {
         let values = || call::prepare::values(bridge, &plan.arguments, who);
         let answer = tool.shape.answer(&catalog.templates, &values);
-        return answer
-            .map(Preliminary::Answer)
-            .map_err(|error| call::prepare::template_failure(&tool.name, &error));
+        return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure(&tool.name, &error));
     };
     if matches!(upstream.credential, Credential::CallerToken { .. })
         && let Ok(provider) = credential::build(&upstream.credential, &Secrets::default())

@@ -47,13 +47,10 @@ fn text(definitions: &Definitions) -> String {
             Some(title) => format!("{}: {}\n", bridge.name, describe::first_line(title)),
             None => format!("{}\n", bridge.name),
         };
-        let about = |description: &Option<String>| {
-            description.as_deref().map(describe::first_line).unwrap_or_default()
-        };
+        let about = |description: &Option<String>| description.as_deref().map(describe::first_line).unwrap_or_default();
         let tools = catalog.tools.values().filter(|tool| tool.bridge == index);
-        let tools: Vec<_> = tools
-            .map(|tool| vec![tool.name.clone(), endpoint(tool), about(&tool.description)])
-            .collect();
+        let tools: Vec<_> =
+            tools.map(|tool| vec![tool.name.clone(), endpoint(tool), about(&tool.description)]).collect();
         let resources = catalog.resources.values().chain(&catalog.resource_templates);
         let resources: Vec<_> = resources
             .filter(|resource| resource.bridge == index)

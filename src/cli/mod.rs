@@ -6,6 +6,7 @@ mod describe;
 mod explain;
 mod given;
 mod list;
+mod online;
 mod print;
 mod schema;
 mod serve;
@@ -18,6 +19,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use print::Printer;
+
+/// The server file that is used when it is there and `--config` is not given.
+const DEFAULT_CONFIG: &str = "tollbridge.yaml";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -52,7 +56,7 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Run a sample API, a development token issuer and the example bridge on this machine
     Demo(demo::Args),
-    /// Check bridge files: YAML, schema and meaning; all findings at once, nothing is contacted
+    /// Check bridge files: YAML, schema and meaning; all findings at once. Nothing is contacted, except with `--online`
     Check(check::Args),
     /// Show the HTTP request that a call would send, and where each part of it comes from; sends nothing
     Explain(explain::Args),
@@ -122,6 +126,18 @@ pub fn run() -> ExitStatus {
         Command::Show(args) => show::run(&args, &mut printer),
         Command::Schema(args) => schema::run(&args, &mut printer),
     }
+}
+
+/// Runs a future on a runtime of its own.
+fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("can't start: {error}"))?;
+    let ended = runtime.block_on(future);
+    // A blocked read of stdin must not keep the process alive.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Logs go to stderr: under STDIO, stdout belongs to the protocol.

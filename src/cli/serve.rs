@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ExitStatus;
 use super::print::Printer;
+use super::{DEFAULT_CONFIG, ExitStatus, block_on};
 use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec};
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
@@ -13,8 +13,6 @@ use crate::diag::Findings;
 use crate::serve::settings::{Overrides, Settings};
 use crate::serve::{self, App};
 
-/// The server file that is used when it is there and `--config` is not given.
-const DEFAULT_CONFIG: &str = "tollbridge.yaml";
 /// The client secret has no flag: arguments of a process can be seen by others.
 const SECRET_VARIABLE: &str = "TOLLBRIDGE_OKTA_CLIENT_SECRET";
 
@@ -104,18 +102,6 @@ async fn serve_app(app: App, stdio: bool) -> Result<(), String> {
         app.serve_http(listener, shutdown).await
     };
     served.map_err(|error| error.to_string())
-}
-
-/// Runs a future on a runtime of its own.
-pub(super) fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("can't start: {error}"))?;
-    let ended = runtime.block_on(future);
-    // A blocked read of stdin must not keep the process alive.
-    runtime.shutdown_background();
-    ended
 }
 
 fn configure(args: Args) -> Result<Settings, Findings> {

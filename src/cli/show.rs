@@ -12,8 +12,8 @@ use crate::catalog::{
 use crate::diag::tame;
 use crate::mcp;
 use crate::principal::ClaimPath;
-use crate::secret::Text;
 use crate::quantity::{show_duration, show_size};
+use crate::secret::Text;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]

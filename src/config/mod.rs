@@ -156,12 +156,7 @@ fn object(file: FileId, text: &str, mut report: Report, sources: SourceMap) -> R
 }
 
 /// YAML, then its schema, then its type.
-fn read<T: DeserializeOwned>(
-    file: FileId,
-    text: &str,
-    checker: &Checker,
-    report: &mut Report,
-) -> Option<(Node, T)> {
+fn read<T: DeserializeOwned>(file: FileId, text: &str, checker: &Checker, report: &mut Report) -> Option<(Node, T)> {
     let tree = yaml::parse(file, text, report)?;
     plain_secret::find(&yaml::Cursor::root(&tree), report);
     let before = report.counts().errors;

@@ -548,6 +548,57 @@ codes! {
         "    client_id: ${OKTA_CLIENT_ID}"
         "    client_secret: ${OKTA_CLIENT_SECRET}"
     ]
+
+    // What only a look at the network shows.
+    UnknownHost "TB0401" Error "host name does not resolve" [
+        "`check --online` asked for the address of this host and got none. Either the name has a typo,"
+        "or the machine that asked is not in the network where the name is known (a VPN, a cluster)."
+        ""
+        "    url: https://api.yourcompany.con      # wrong"
+        "    url: https://api.yourcompany.com      # right"
+    ]
+    NoConnection "TB0402" Error "no connection to the server" [
+        "The name resolves, but no HTTP answer came: nothing listens at that port, a firewall stands"
+        "between, or what listens there speaks something else. Every HTTP status is an answer."
+        ""
+        "Look at the port of the URL, and try `curl -I URL` from the same machine."
+    ]
+    NoSecureConnection "TB0403" Error "no secure connection to the server" [
+        "The server was reached, but TLS failed: its certificate has expired, is for another name, or"
+        "comes from an authority that this machine does not trust; or it asks for a client certificate."
+        ""
+        "    upstream:"
+        "      url: https://api.internal"
+        "      tls: { ca: \"${file:company-ca.pem}\" }     # the company's own authority"
+    ]
+    NoDiscovery "TB0404" Error "identity provider without a discovery document" [
+        "The identity provider answers, but has no discovery document for this issuer. Most often the"
+        "id of the authorization server is wrong."
+        ""
+        "    okta: { domain: https://your-org.okta.com, authorization_server: default, … }"
+        ""
+        "Its document is at DOMAIN/oauth2/ID/.well-known/openid-configuration; open it in a browser."
+    ]
+    OtherIssuer "TB0405" Error "identity provider of another name" [
+        "The discovery document names another issuer than the settings, so every token would be refused:"
+        "its `iss` is compared, character for character. A custom domain changes the issuer only when the"
+        "authorization server is set to issue under it."
+        ""
+        "    domain: https://your-org.okta.com     # the host of `issuer` in the document"
+    ]
+    ClientRefused "TB0406" Error "identity provider refuses our client" [
+        "The identity provider answered 401 to our own client id and secret, so no token could be checked."
+        "The service app that introspects must be active, have a client secret, and belong to this org."
+        ""
+        "    client_id: ${OKTA_CLIENT_ID}"
+        "    client_secret: ${OKTA_CLIENT_SECRET}"
+    ]
+    NoIntrospection "TB0407" Error "introspection does not work" [
+        "The identity provider did not answer a question about a made-up token as RFC 7662 has it: 200 and"
+        "`{\"active\": false}`. Is the URL that of its introspection endpoint?"
+        ""
+        "    introspection: { url: https://id.example.com/oauth2/introspect, … }"
+    ]
 }
 
 // === impl Code ===

@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use tokio::sync::watch as channel;
 
 use crate::call::{self, CallError, Owner, Plan, Request};
-use crate::catalog::{Arguments, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool};
+use crate::catalog::{
+    Arguments, Bridge, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool, UpstreamDef,
+};
 use crate::config::Revision;
 use crate::diag::Findings;
 use crate::json_schema::shorten;
@@ -59,6 +61,12 @@ pub struct ResourceBody {
 // === impl Snapshot ===
 
 impl Snapshot {
+    /// The bridges with an API, each with its definition and the API itself.
+    pub fn apis(&self) -> impl Iterator<Item = (&Bridge, &UpstreamDef, &HttpUpstream)> {
+        let both = self.catalog.bridges.iter().zip(&self.upstreams);
+        both.filter_map(|(bridge, api)| Some((bridge, bridge.upstream.as_ref()?, api.as_deref()?)))
+    }
+
     /// Runs one call: prepare, send, shape.
     ///
     /// # Errors

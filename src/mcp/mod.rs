@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 
-pub use convert::{result_as_sent, tool_as_listed};
 pub use caller::{BridgeScope, Caller, TokenSource};
+pub use convert::{result_as_sent, tool_as_listed};
 pub use handler::{Handler, Shared};
 
 /// What the Streamable HTTP transport needs to know.

@@ -8,6 +8,7 @@ mod retry;
 mod send;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,7 +20,7 @@ use crate::catalog::compile::{base_url, insecure_url, keeps_secrets};
 use crate::catalog::{TlsDef, UpstreamDef};
 use crate::credential::{self, BoxFuture, CredentialProvider};
 use crate::diag::{Code, Diagnostic};
-use crate::net::{Client, ClientSettings};
+use crate::net::{Client, ClientSettings, Unreached};
 use crate::principal::Principal;
 use crate::secret::{Secrets, Text};
 use crate::shape::Reply;
@@ -152,6 +153,14 @@ impl HttpUpstream {
             certificates,
             guard,
         })
+    }
+
+    /// Goes the way to the API and asks for nothing.
+    ///
+    /// # Errors
+    /// Returns the first step that fails.
+    pub async fn reach(&self, deadline: Duration) -> Result<(), Unreached> {
+        self.client.reach(&self.base, deadline).await
     }
 }
 

@@ -146,7 +146,10 @@ fn arguments_and_claims_come_from_files_and_standard_input_too() {
     fixture.write("alice.yaml", "gpid: \"7\"\nscope: leave.write\ngroups: [staff]\n");
     let (code, text, stderr) = explain(&fixture, &["book", "@arguments.json", "days=3", "--claims", "alice.yaml"]);
     assert_eq!(code, 0, "{text}{stderr}");
-    assert!(text.contains("POST ${API}/people/7/leave/sick?teams=staff&level=1\n") && text.contains("\"days\": 3,"), "{text}");
+    assert!(
+        text.contains("POST ${API}/people/7/leave/sick?teams=staff&level=1\n") && text.contains("\"days\": 3,"),
+        "{text}"
+    );
 
     let mut command = fixture.command(&["explain", "book", "@-", "--claims", "alice.yaml"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -22,6 +22,7 @@ mod floors;
 mod guide;
 mod http;
 mod language;
+mod online;
 mod paths;
 mod reload;
 mod request;

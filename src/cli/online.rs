@@ -1,0 +1,128 @@
+//! `check --online`: whether the APIs and the identity provider are where the files say, and let us in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::block_on;
+use crate::auth::probe::{self, Fault};
+use crate::auth::{AuthSettings, SettingsError};
+use crate::catalog::Bridge;
+use crate::config::server::AuthSpec;
+use crate::config::variable::Environment;
+use crate::config::{self, ServerDocument};
+use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::live::{Live, Loader, Snapshot};
+use crate::net::{Step, Unreached};
+use crate::serve::settings::{Overrides, Settings};
+
+/// How long an API may take to answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What was looked at and found in order, a line each.
+type Lines = Vec<String>;
+
+/// Goes the way to the API of every bridge.
+pub(super) fn bridges(snapshot: &Snapshot, findings: &mut Findings) -> Lines {
+    let mut lines = Vec::new();
+    for (bridge, def, upstream) in snapshot.apis() {
+        match block_on(async { Ok(upstream.reach(DEADLINE).await) }) {
+            Ok(Ok(())) => lines.push(format!("{}: the API at {} answers", bridge.name, def.url)),
+            Ok(Err(unreached)) => findings.report.push(api(bridge, &unreached, def.url_span)),
+            Err(error) => lines.push(error),
+        }
+    }
+    lines
+}
+
+fn api(bridge: &Bridge, unreached: &Unreached, at: Span) -> Diagnostic {
+    let finding = self::unreached(unreached, &format!("the API of bridge `{}`", bridge.name), at);
+    match unreached.step {
+        Step::Name => finding.help("is this machine in the network where the name is known (VPN, cluster)?"),
+        Step::Connection => finding.help("is the port right, and does a firewall stand between?"),
+        Step::Tls => finding.help("trust the company's own authority with `tls: { ca: \"${file:ca.pem}\" }`"),
+    }
+}
+
+fn unreached(unreached: &Unreached, what: &str, at: Span) -> Diagnostic {
+    let (code, message) = match unreached.step {
+        Step::Name => (Code::UnknownHost, format!("the host name of {what} does not resolve")),
+        Step::Connection => (Code::NoConnection, format!("{what} does not answer")),
+        Step::Tls => (Code::NoSecureConnection, format!("no secure connection to {what} can be made")),
+    };
+    Diagnostic::new(code, message).at(at, unreached.why.clone())
+}
+
+/// Reads the server file, and asks the identity provider when `online`. Gives what bridge files may read, too.
+pub(super) fn server(path: &Path, online: bool) -> (Findings, Lines, Environment) {
+    let document = match config::load_server(path) {
+        Ok(document) => document,
+        Err(findings) => return (findings, Vec::new(), Environment::default()),
+    };
+    let mut findings = Findings { report: crate::diag::Report::new(), sources: document.sources.clone() };
+    if !online {
+        return (findings, vec![format!("{}: fine", path.display())], Environment::default());
+    }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let resolved = Settings::resolve(Some(&document), directory, Overrides::default(), Environment::default());
+    let settings = match resolved {
+        Ok(settings) => settings,
+        Err(findings) => return (findings, Vec::new(), Environment::default()),
+    };
+    let mut lines = Vec::new();
+    if let AuthSettings::Introspection(introspection) = settings.auth {
+        let must_discover = matches!(document.spec.auth, Some(AuthSpec::Okta(_)));
+        match block_on(async { Ok(probe::probe(introspection, must_discover).await) }) {
+            Ok(Ok(faults)) if faults.is_empty() => {
+                lines.push(format!("{}: the identity provider answers, and lets us check tokens", path.display()));
+            }
+            Ok(Ok(faults)) => findings.report.extend(faults.iter().map(|fault| blame(fault, &document))),
+            Ok(Err(errors)) => findings.report.extend(errors.iter().map(|error| setting(error, &document))),
+            Err(error) => lines.push(error),
+        }
+    }
+    (findings, lines, settings.environment)
+}
+
+fn setting(error: &SettingsError, document: &ServerDocument) -> Diagnostic {
+    Diagnostic::new(Code::InvalidValue, error.to_string()).at(place(document, &[]), "here")
+}
+
+fn blame(fault: &Fault, document: &ServerDocument) -> Diagnostic {
+    let at = |keys: &[&str]| place(document, keys);
+    match fault {
+        Fault::Unreached(way) => unreached(way, "the identity provider", at(&["domain", "url"])),
+        Fault::NoDiscovery(trouble) => {
+            Diagnostic::new(Code::NoDiscovery, "the identity provider has no discovery document for this issuer")
+                .at(at(&["authorization_server", "domain"]), trouble.to_string())
+                .help("the id is on Okta's page Security > API > Authorization Servers; the first one is `default`")
+        }
+        Fault::OtherIssuer(found) => Diagnostic::new(
+            Code::OtherIssuer,
+            "the discovery document names another issuer, so tokens would be refused",
+        )
+        .at(at(&["issuer", "domain"]), format!("it says `{}`", crate::diag::tame(found))),
+        Fault::ClientRefused => {
+            Diagnostic::new(Code::ClientRefused, "the identity provider refuses our client id and secret")
+                .at(at(&["client_id"]), "answered with 401")
+                .help("is the service app active, of this org, and its secret the newest?")
+        }
+        Fault::NoIntrospection(trouble) => {
+            Diagnostic::new(Code::NoIntrospection, "the identity provider does not answer about tokens")
+                .at(at(&["url", "domain"]), trouble.to_string())
+        }
+    }
+}
+
+/// The first of the keys of `auth` that is there, or `auth` itself.
+fn place(document: &ServerDocument, keys: &[&str]) -> Span {
+    let of = |key: &&str| {
+        ["okta", "introspection"].iter().find_map(|kind| document.tree.pointer(&format!("/auth/{kind}/{key}")))
+    };
+    let found = keys.iter().find_map(of).or_else(|| document.tree.pointer("/auth"));
+    found.map_or(document.tree.span, crate::config::yaml::Node::place)
+}
+
+/// Loads what `serve` would load.
+pub(super) fn load(path: &Path, environment: &Environment) -> Result<(Live, Findings), Findings> {
+    Live::start(Loader { path: path.to_owned(), environment: environment.clone() })
+}
