@@ -15,7 +15,7 @@ use crate::net::{Client, ClientSettings, Unreached};
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The largest discovery document, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
-/// Where OpenID Connect Discovery 1.0, section 4, and RFC 8414, section 3, have the document.
+/// Where `OpenID` Connect Discovery 1.0, section 4, and RFC 8414, section 3, have the document.
 const OPENID: &str = "openid-configuration";
 const OAUTH: &str = "oauth-authorization-server";
 

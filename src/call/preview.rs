@@ -1,5 +1,7 @@
 //! A request as people see it before anything is sent: every part with its source, secrets as `${NAME}`.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -333,11 +335,11 @@ impl Preview<'_> {
         let mut commands = String::new();
         let mut rest = bytes;
         while let Some((plain, shown, after)) = next_marked(rest) {
-            commands.push_str(&format!("printf %s '{}' | base64 -d; ", STANDARD.encode(plain)));
-            commands.push_str(&format!("printf %s {}; ", self.variable(shown)));
+            let _ = write!(commands, "printf %s '{}' | base64 -d; ", STANDARD.encode(plain));
+            let _ = write!(commands, "printf %s {}; ", self.variable(shown));
             rest = after;
         }
-        commands.push_str(&format!("printf %s '{}' | base64 -d; ", STANDARD.encode(rest)));
+        let _ = write!(commands, "printf %s '{}' | base64 -d; ", STANDARD.encode(rest));
         format!("{{ {commands}}} | ")
     }
 

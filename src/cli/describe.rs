@@ -1,5 +1,7 @@
 //! What `list`, `show` and `explain` say about a tool, in words and tables.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::ExitStatus;
@@ -81,7 +83,7 @@ pub(super) fn arguments(tool: &Tool) -> Vec<Vec<String>> {
         if required.contains(&name.as_str()) {
             kind.push_str(", required");
         } else if let Some(default) = tool.input.default(name) {
-            kind.push_str(&format!(", default {default}"));
+            let _ = write!(kind, ", default {default}");
         }
         let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
         vec![name.clone(), kind, description.to_owned()]

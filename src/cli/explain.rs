@@ -1,6 +1,8 @@
 //! `tollbridge explain`: the request that a call would send, and where each part of it comes from. Sends nothing; it
 //! goes the way that the server goes, as far as the wire.
 
+use std::fmt::Write as _;
+
 use clap::builder::styling::{AnsiColor, Style};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -128,12 +130,12 @@ fn text(
             text.push_str(&head("The request"));
             for line in preview.head() {
                 let line: String = line.iter().map(|fragment| painted(fragment, printer)).collect();
-                text.push_str(&format!("  {line}\n"));
+                let _ = writeln!(text, "  {line}");
             }
             if let Some(body) = preview.body() {
                 text.push('\n');
                 for line in body.lines() {
-                    text.push_str(&format!("  {}\n", tame(line)));
+                    let _ = writeln!(text, "  {}", tame(line));
                 }
             }
             let rows = sources(preview);
@@ -153,15 +155,15 @@ fn text(
                     Content::Link { uri, .. } => format!("<a link, {uri}>"),
                 };
                 for line in words.lines() {
-                    text.push_str(&format!("  {}\n", tame(line)));
+                    let _ = writeln!(text, "  {}", tame(line));
                 }
             }
         }
         Err(error) => {
             let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-            text.push_str(&format!("\n{}: nothing would be sent\n", printer.paint(red, "Refused")));
+            let _ = writeln!(text, "\n{}: nothing would be sent", printer.paint(red, "Refused"));
             for line in error.to_string().lines() {
-                text.push_str(&format!("  {}\n", tame(line)));
+                let _ = writeln!(text, "  {}", tame(line));
             }
             if matches!(error, CallError::Denied(_)) {
                 text.push_str("  (Say who is calling with `--claims NAME=VALUE` or `--claims FILE`.)\n");

@@ -1,5 +1,7 @@
 //! `tollbridge list`: what is on offer.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::ExitStatus;
@@ -60,7 +62,7 @@ fn text(definitions: &Definitions) -> String {
         let prompts: Vec<_> = prompts.map(|prompt| vec![prompt.name.clone(), about(&prompt.description)]).collect();
         for (what, rows) in [("tools", tools), ("resources", resources), ("prompts", prompts)] {
             if !rows.is_empty() {
-                text.push_str(&format!("\n {what}\n{}", describe::table(&rows)));
+                let _ = write!(text, "\n {what}\n{}", describe::table(&rows));
             }
         }
         sections.push(text);

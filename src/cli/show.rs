@@ -1,5 +1,7 @@
 //! `tollbridge show`: one tool as it is understood, with what was left to be inferred.
 
+use std::fmt::Write as _;
+
 use clap::builder::styling::Style;
 use serde_json::{Value, json};
 
@@ -63,12 +65,12 @@ fn text(definitions: &Definitions, bridge: &Bridge, tool: &Tool, printer: &Print
     let mut text = format!("{}   {}   bridge {}\n", bold(&tool.name), definitions.place(tool), bridge.name);
     for words in [&tool.title, &tool.description].into_iter().flatten() {
         for line in words.lines() {
-            text.push_str(&format!("  {}\n", tame(line)));
+            let _ = writeln!(text, "  {}", tame(line));
         }
     }
     let mut section = |head: &str, rows: &[Vec<String>]| {
         if !rows.is_empty() {
-            text.push_str(&format!("\n{}\n{}", bold(head), describe::table(rows)));
+            let _ = write!(text, "\n{}\n{}", bold(head), describe::table(rows));
         }
     };
     match (&tool.operation, &bridge.upstream) {
@@ -83,17 +85,17 @@ fn text(definitions: &Definitions, bridge: &Bridge, tool: &Tool, printer: &Print
             section("The request", first);
             text.push_str(&describe::table(rest));
             let mut section = |head: &str, rows: &[Vec<String>]| {
-                text.push_str(&format!("\n{}\n{}", bold(head), describe::table(rows)));
+                let _ = write!(text, "\n{}\n{}", bold(head), describe::table(rows));
             };
             section("How it is sent", &sending(tool, operation, upstream));
         }
         _ => section("The answer", &[vec!["stands in the file; nothing is sent".to_owned()]]),
     }
     let refusals: Vec<Vec<String>> = describe::refusals(bridge, tool).into_iter().map(|line| vec![line]).collect();
-    text.push_str(&format!("\n{}\n{}", bold("Refused before anything is sent"), describe::table(&refusals)));
-    text.push_str(&format!("\n{}\n", bold("What the model sees")));
+    let _ = write!(text, "\n{}\n{}", bold("Refused before anything is sent"), describe::table(&refusals));
+    let _ = writeln!(text, "\n{}", bold("What the model sees"));
     for line in format!("{:#}", mcp::tool_as_listed(tool)).lines() {
-        text.push_str(&format!("  {}\n", tame(line)));
+        let _ = writeln!(text, "  {}", tame(line));
     }
     text
 }
@@ -152,9 +154,8 @@ fn parts(bridge: &Bridge, tool: &Tool, operation: &Operation) -> Vec<Part> {
 }
 
 fn part(bridge: &Bridge, tool: &Tool, binding: &Binding) -> Part {
-    let renamed = |kind: &str, wire: &str| match wire == binding.name {
-        true => kind.to_owned(),
-        false => format!("{kind} {wire}"),
+    let renamed = |kind: &str, wire: &str| {
+        if wire == binding.name { kind.to_owned() } else { format!("{kind} {wire}") }
     };
     let place = match &binding.location {
         Location::Path => "path".to_owned(),

@@ -88,7 +88,7 @@ fn a_refused_call_says_why_and_that_nothing_would_be_sent() {
         assert_eq!((code, stderr.as_str()), (1, ""), "{args:?}");
         let refusal: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("Refused")).collect();
         let end = refusal.iter().position(|line| line.is_empty()).unwrap();
-        said.push_str(&format!("$ explain {}\n{}\n\n", args.join(" "), refusal[..end].join("\n")));
+        said.extend(["$ explain ", &args.join(" "), "\n", &refusal[..end].join("\n"), "\n\n"]);
         let (code, curl, stderr) = explain(&fixture, &[args, &["--format", "curl"]].concat());
         assert_eq!((code, curl.as_str()), (1, ""));
         assert!(stderr.starts_with("error: refused, and nothing would be sent: "), "{stderr}");
@@ -315,7 +315,7 @@ fn the_curl_line_sends_what_the_server_sends() {
         for (tool, arguments) in &cases {
             let result = server.call_as(Some(&token), tool, arguments);
             assert!(!result.is_error(), "{tool}: {}", result.text());
-            let served = api.last();
+            let sent = api.last();
             let words: Vec<String> =
                 arguments.as_object().unwrap().iter().map(|(name, value)| format!("{name}:={value}")).collect();
             let mut args = vec![*tool, "--format", "curl", "--claims", "gpid=10012345"];
@@ -327,7 +327,7 @@ fn the_curl_line_sends_what_the_server_sends() {
             let shell = shell.env("API", api.url()).env("KEY", "k3y").env("TOKEN", &token).env("no_proxy", "*");
             let output = shell.output().unwrap();
             assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
-            assert_eq!(essence(&api.last()), essence(&served), "{line}");
+            assert_eq!(essence(&api.last()), essence(&sent), "{line}");
         }
     }
 }
