@@ -462,7 +462,9 @@ fn kept_answers_are_given_to_the_same_caller_for_the_same_request_only() {
     call(&alice, "3");
     api.answer("/a?x=3", Answer::text(200, "yes"));
     assert_eq!(call(&alice, "3"), "yes");
-    let secret = b"HTTP/1.1 200 OK\r\ncache-control: private, no-store\r\ncontent-length: 1\r\n\r\n1".to_vec();
+    let secret =
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncache-control: private, no-store\r\ncontent-length: 1\r\n\r\n1"
+            .to_vec();
     api.answers("/a?x=4", vec![Answer::Raw(secret), Answer::text(200, "2")]);
     assert_eq!([call(&alice, "4"), call(&alice, "4")], ["1", "2"]);
 }

@@ -24,6 +24,7 @@ mod http;
 mod language;
 mod online;
 mod paths;
+mod random;
 mod reload;
 mod request;
 mod response;
