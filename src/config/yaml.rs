@@ -121,6 +121,29 @@ pub fn comments(file: FileId, text: &str) -> Vec<Comment> {
     comments
 }
 
+/// What to write instead of text that YAML 1.1 read as something else: `no`, `0755`, `1_000`.
+#[must_use]
+pub fn meant(text: &str) -> Option<String> {
+    let reads = |instead: &str| Some(format!("YAML 1.2 reads `{text}` as text; write {instead}"));
+    let digits = text.trim_start_matches(['+', '-']);
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" => reads("`true`"),
+        "no" | "off" | "n" => reads("`false`"),
+        _ if digits.is_empty() || !digits.chars().all(|it| it.is_ascii_digit() || it == '_') => None,
+        _ if digits.contains('_') => reads(&format!("`{}`", text.replace('_', ""))),
+        _ if digits.len() > 1 && digits.starts_with('0') => {
+            let decimal = digits.trim_start_matches('0');
+            let decimal = if decimal.is_empty() { "0" } else { decimal };
+            if digits.chars().all(|it| it < '8') {
+                reads(&format!("`{decimal}`, or `0o{decimal}` if it is octal"))
+            } else {
+                reads(&format!("`{decimal}`"))
+            }
+        }
+        _ => None,
+    }
+}
+
 // === impl Node ===
 
 impl Node {

@@ -10,7 +10,7 @@ use super::{Compiler, Place, kind_of};
 use crate::catalog::input::{self, Input, InputProperty};
 use crate::catalog::{Binding, Data, Encoding, Location, PathTemplate, Source, Style};
 use crate::config::bridge::{LocationSpec, ParamSpec, RequiredSpec, StyleSpec, ToolSpec};
-use crate::config::yaml::Cursor;
+use crate::config::yaml::{Cursor, meant};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::json_schema::{Checker, InvalidPart};
 
@@ -467,11 +467,15 @@ impl Compiler<'_> {
         let arguments = Map::from_iter([(name.to_owned(), default.clone())]);
         if let Err(errors) = input.accept(arguments) {
             let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            self.push(at.get("default").error(
+            let finding = at.get("default").error(
                 Code::InvalidValue,
                 format!("the default of `{name}` does not fit its own schema"),
                 words.join("; "),
-            ));
+            );
+            self.push(match default.as_str().and_then(meant) {
+                Some(instead) => finding.help(instead),
+                None => finding,
+            });
         }
     }
 
@@ -629,7 +633,29 @@ pub(super) fn descend<'a>(at: &Cursor<'a>, pointer: &str) -> Cursor<'a> {
 
 fn unknown_type(at: &Cursor<'_>) -> String {
     const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
-    match at.text().and_then(|written| suggest(written, TYPES)) {
+    let written = at.text().unwrap_or_default();
+    // What other languages call it.
+    let meant = match written.to_ascii_lowercase().as_str() {
+        "int" | "long" | "int32" | "int64" | "uint" => Some("type: integer"),
+        "float" | "double" | "decimal" => Some("type: number"),
+        "bool" => Some("type: boolean"),
+        "str" | "text" => Some("type: string"),
+        "list" | "tuple" | "set" => Some("type: array"),
+        "dict" | "map" | "hash" | "struct" | "json" => Some("type: object"),
+        "none" | "nil" => Some("type: 'null'"),
+        "date" => Some("type: string, format: date"),
+        "datetime" | "date-time" | "timestamp" => Some("type: string, format: date-time"),
+        "time" => Some("type: string, format: time"),
+        "email" => Some("type: string, format: email"),
+        "uuid" | "guid" => Some("type: string, format: uuid"),
+        "uri" | "url" => Some("type: string, format: uri"),
+        "file" | "binary" | "bytes" => Some("type: string, contentEncoding: base64"),
+        _ => None,
+    };
+    if let Some(meant) = meant {
+        return format!("JSON Schema has no such type; write `{meant}`");
+    }
+    match suggest(written, TYPES) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("a type is one of {}", TYPES.map(|known| format!("`{known}`")).join(", ")),
     }

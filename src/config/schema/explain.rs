@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{ValidationError, ValidationErrorKind as Refused};
 use crate::{
-    config::yaml::{Cursor, Kind, MAX_PROBLEMS, Node},
+    config::yaml::{Cursor, Kind, MAX_PROBLEMS, Node, meant},
     diag::{Code, Diagnostic, Report, listed, quoted, suggest},
+    quantity,
 };
 
 /// Turns the errors of a validator into findings.
@@ -224,7 +225,12 @@ impl<'a> Explainer<'a> {
                 None => "not one of the values allowed here".to_owned(),
             };
             let finding = at.error(Code::InvalidValue, format!("{subject} can't be {}", quoted(wrong)), label);
-            self.report.push(finding.help(format!("expected {expected}")));
+            let finding = finding.help(format!("expected {expected}"));
+            let takes_truth = words().any(|word| word == "true");
+            self.report.push(match meant(wrong) {
+                Some(instead) if takes_truth => finding.help(instead),
+                _ => finding,
+            });
             return;
         }
         let kind = at.node().map_or(&Kind::Null, |it| &it.kind);
@@ -236,13 +242,24 @@ impl<'a> Explainer<'a> {
         let finding = at.error(Code::InvalidValue, format!("{subject} must be {expected}"), got);
         let wants_text = accepted.kinds.contains(&STRING);
         self.report.push(match kind {
+            Kind::Number(number) if wants_text && let Some(example) = self.example_with_unit(error) => {
+                let unit = example.trim_start_matches(|it: char| it.is_ascii_digit());
+                finding.help(format!("write it with its unit, such as `{number}{unit}`"))
+            }
             Kind::Number(_) | Kind::Bool(_) if wants_text => finding.help("put quotes around it to make it text"),
+            Kind::String(text) if !wants_text && let Some(instead) = meant(text) => finding.help(instead),
             Kind::String(text) if words().any(|word| word == text) => finding.help("write it without quotes"),
             Kind::String(text) if pointer.is_empty() && text.contains(':') => {
                 finding.help("a blank must follow the `:` after a key")
             }
             _ => finding,
         });
+    }
+
+    /// The example of a key that takes a duration or a size.
+    fn example_with_unit(&self, error: &ValidationError<'_>) -> Option<&'a str> {
+        let example = self.siblings_of(error)?.get("examples")?.get(0)?.as_str()?;
+        (quantity::duration(example).is_some() || quantity::size(example).is_some()).then_some(example)
     }
 
     /// What a pointer leads to, as the grammatical subject of a sentence.
