@@ -119,7 +119,7 @@ impl Choices<'_> {
         };
         match kind {
             Some("object") => self.object(schema, depth),
-            Some("array") => (0..1 + self.below(3)).map(|_| self.fitting(&schema["items"], depth + 1)).collect(),
+            Some("array") => (0..=self.below(3)).map(|_| self.fitting(&schema["items"], depth + 1)).collect(),
             Some("string") => match schema.get("pattern") {
                 Some(_) => (*self.one_of(&["hr", "crm"])).into(),
                 None => (*self.one_of(&WORDS)).into(),
@@ -146,7 +146,7 @@ impl Choices<'_> {
         }
         if let Some(Value::Object(more)) = schema.get("additionalProperties") {
             let more = Value::Object(more.clone());
-            for _ in 0..1 + self.below(2) {
+            for _ in 0..=self.below(2) {
                 let name = (*self.one_of(&NAMES)).to_owned();
                 members.insert(name, self.fitting(&more, depth + 1));
             }
