@@ -196,7 +196,7 @@ fn wrong_values_are_said_in_plain_words() {
         ("title:\n  a: 1", "2:1 | `title` must be a string | this is a map".to_owned()),
         (
             "tools: { a: { safe: yes } }",
-            "2:21 | `safe` can't be `yes` | not one of the values allowed here | expected `true` or `false`".to_owned(),
+            "2:21 | `safe` can't be `yes` | not one of the values allowed here | expected `true` or `false` | YAML 1.2 reads `yes` as text; write `true`".to_owned(),
         ),
         (
             "tools: { a: { safe: 'true' } }",
