@@ -12,10 +12,12 @@
 //!
 //! | Floor | Room | Says |
 //! |---|---|---|
+//! | 0 | [`breaker`] | a server that does not answer is left alone |
 //! | 0 | [`diag`] | how we speak to the user: findings with a place and a stable code |
 //! | 0 | [`principal`] | who is calling, nothing about how we know |
 //! | 0 | [`quantity`] | durations and sizes as people write them |
 //! | 0 | [`secret`] | text whose secrets are known only at the last moment |
+//! | 0 | `unique` | JSON in which no name stands twice |
 //! | 1 | [`config`] | what is written in the files; the suffix `Spec` means "may be wrong" |
 //! | 1 | [`json_schema`] | JSON Schema 2020-12, nothing fetched |
 //! | 1 | [`template`] | `{{ }}` fenced in: the only room that names minijinja |
@@ -23,18 +25,20 @@
 //! | 3 | [`catalog`] | what the files mean: resolved, immutable, no I/O; no suffix means "proven" |
 //! | 4 | [`call`] | one call, pure: arguments and a principal become a request |
 //! | 5 | [`net`] | the only builder of HTTP clients |
-//! | 6 | [`auth`] | **plug 1**: token to principal |
-//! | 6 | [`credential`] | **plug 2**: how we sign in upstream |
-//! | 7 | [`upstream`] | the one place a request is made |
-//! | 8 | [`live`] | what is running, and how it is replaced |
-//! | 9 | [`mcp`] | the only room that names rmcp |
-//! | 10 | [`serve`] | the server: HTTP, STDIO, signals |
-//! | 10 | [`demo`] | a sample API and a development token issuer |
-//! | 11 | [`cli`] | **plug 4**: one file per command |
+//! | 6 | [`oauth`] | what we ask of an authorization server, whoever asks |
+//! | 7 | [`auth`] | **plug 1**: token to principal |
+//! | 7 | [`credential`] | **plug 2**: how we sign in upstream |
+//! | 8 | [`upstream`] | the one place a request is made |
+//! | 9 | [`live`] | what is running, and how it is replaced |
+//! | 10 | [`mcp`] | the only room that names rmcp |
+//! | 11 | [`serve`] | the server: HTTP, STDIO, signals |
+//! | 11 | [`demo`] | a sample API and a development token issuer |
+//! | 12 | [`cli`] | **plug 4**: one file per command |
 //!
 //! `axum` is named only in `serve` and `demo`. The library is what the binary is made of; nothing in it is a stable API yet.
 
 pub mod auth;
+pub mod breaker;
 pub mod call;
 pub mod catalog;
 pub mod cli;
@@ -46,10 +50,12 @@ pub mod json_schema;
 pub mod live;
 pub mod mcp;
 pub mod net;
+pub mod oauth;
 pub mod principal;
 pub mod quantity;
 pub mod secret;
 pub mod serve;
 pub mod shape;
 pub mod template;
+mod unique;
 pub mod upstream;

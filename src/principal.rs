@@ -64,6 +64,12 @@ impl Principal {
         self.inner.token.as_ref()
     }
 
+    /// When the token expires (`exp`), in seconds since 1970.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<f64> {
+        self.inner.claims.0.get("exp").and_then(Value::as_f64)
+    }
+
     /// The `sub` claim.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {

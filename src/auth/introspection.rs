@@ -6,27 +6,27 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::StatusCode;
 use reqwest::Request;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
-use url::{Url, form_urlencoded};
+use url::Url;
 
-use crate::auth::unique::Unique;
+use crate::auth::jwt::now;
 use crate::auth::verdict::Terms;
-use crate::auth::{AuthError, Authenticator, BoxFuture, IntrospectionSettings, SettingsError, Trouble, endpoint};
-use crate::net::{Answer, Client, ClientSettings, NetError};
+use crate::auth::{AuthError, Authenticator, BoxFuture, IntrospectionSettings, SettingsError};
+use crate::breaker::{Breaker, BreakerDef};
+use crate::net::{Answer, Client, ClientSettings};
+use crate::oauth::{OauthClient, Trouble};
 use crate::principal::Principal;
+use crate::unique::Unique;
 
 #[cfg(test)]
 #[path = "introspection_tests.rs"]
@@ -40,12 +40,15 @@ pub struct Introspection {
 
 /// The identity provider, as far as we talk to it.
 struct Oracle {
-    client: Client,
+    http: Client,
     endpoint: Url,
-    headers: HeaderMap,
+    client: OauthClient,
     terms: Terms,
     bounds: Bounds,
     turns: Semaphore,
+    breaker: Breaker,
+    /// Until when the provider wants to be left alone (429).
+    busy_until: Mutex<Option<Instant>>,
 }
 
 /// How much one question may take.
@@ -58,6 +61,12 @@ struct Bounds {
     /// Questions on the way at once. Okta's own limit for a whole org is 75.
     at_once: usize,
 }
+
+/// After five questions in a row without an answer, nobody is asked for two seconds.
+const BREAKER: BreakerDef = BreakerDef { failures: 5, pause: Duration::from_secs(2) };
+/// How long a busy provider is left alone, whatever it says.
+const PAUSE_AT_LEAST: Duration = Duration::from_secs(1);
+const PAUSE_AT_MOST: Duration = Duration::from_mins(1);
 
 /// The SHA-256 of a token, so that no table holds tokens.
 type Key = [u8; SHA256_OUTPUT_LEN];
@@ -93,25 +102,21 @@ impl Introspection {
     }
 
     fn within(settings: IntrospectionSettings, bounds: Bounds) -> Result<Self, Vec<SettingsError>> {
-        let faults = faults(&settings);
+        let faults = settings.faults();
         if !faults.is_empty() {
             return Err(faults);
         }
-        let client = Client::new(&ClientSettings::default()).map_err(|error| vec![SettingsError::Net(error)])?;
-        let IntrospectionSettings { endpoint, issuer, client_id, client_secret, audience, client_ids } = settings;
-        let headers = HeaderMap::from_iter([
-            (ACCEPT, HeaderValue::from_static("application/json")),
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (AUTHORIZATION, basic(&client_id, &client_secret)),
-        ]);
-        let terms = Terms { issuer, audience, client_ids: client_ids.map(|ids| ids.into_iter().collect()) };
+        let http = Client::new(&ClientSettings::default()).map_err(|error| vec![SettingsError::Net(error)])?;
+        let IntrospectionSettings { endpoint, client, terms } = settings;
         Ok(Self {
             oracle: Arc::new(Oracle {
-                client,
+                http,
                 endpoint,
-                headers,
-                terms,
+                client,
+                terms: terms.into(),
                 turns: Semaphore::new(bounds.at_once),
+                breaker: Breaker::new(BREAKER),
+                busy_until: Mutex::new(None),
                 bounds,
             }),
             flights: Arc::default(),
@@ -125,7 +130,7 @@ impl Introspection {
     /// Why there was no answer, or none that makes sense.
     pub async fn rehearse(&self) -> Result<(), Trouble> {
         let nobodys = SecretString::from("tollbridge-check-online");
-        self.oracle.exchange(&nobodys).await.and_then(|answer| read(&answer)).map(drop)
+        self.oracle.answer(&nobodys).await.map(drop)
     }
 }
 
@@ -157,7 +162,7 @@ impl Default for Bounds {
 
 impl Oracle {
     async fn ask(&self, token: &SecretString) -> Result<Principal, AuthError> {
-        let answer = match self.exchange(token).await.and_then(|answer| read(&answer)) {
+        let answer = match self.answer(token).await {
             Ok(answer) => answer,
             Err(reason) => {
                 report(reason);
@@ -170,28 +175,57 @@ impl Oracle {
             .map_err(|reason| AuthError::Rejected { reason })
     }
 
-    async fn exchange(&self, token: &SecretString) -> Result<Answer, Trouble> {
+    /// What the provider says about a token, unless it is to be left alone.
+    async fn answer(&self, token: &SecretString) -> Result<Map<String, Value>, Trouble> {
         let deadline = Instant::now() + self.bounds.deadline;
         let _turn =
             timeout_at(deadline, self.turns.acquire()).await.ok().and_then(Result::ok).ok_or(Trouble::Timeout)?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        if self.busy_until().is_some_and(|until| now < until) {
+            return Err(Trouble::RateLimited);
+        }
+        let pass = self.breaker.admit().map_err(|_| Trouble::Paused)?;
+        let left = deadline.saturating_duration_since(now);
         if left.is_zero() {
             // The turn came when the caller had given up. The provider has enough to do.
             return Err(Trouble::Timeout);
         }
-        Ok(self.client.send(self.question(token), left, self.bounds.max_bytes).await?)
+        match self.http.send(self.question(token), left, self.bounds.max_bytes).await {
+            Ok(answer) => {
+                pass.answered();
+                if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                    *self.busy_until() = Some(Instant::now() + pause(&answer));
+                }
+                read(&answer)
+            }
+            Err(error) => {
+                let trouble = Trouble::from(error);
+                if trouble.is_silence() {
+                    pass.failed();
+                } else {
+                    pass.answered();
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    fn busy_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.busy_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn question(&self, token: &SecretString) -> Request {
-        let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("token", token.expose_secret())
-            .append_pair("token_type_hint", "access_token")
-            .finish();
-        let mut request = Request::new(Method::POST, self.endpoint.clone());
-        request.headers_mut().clone_from(&self.headers);
-        *request.body_mut() = Some(body.into());
-        request
+        let fields = [("token", token.expose_secret()), ("token_type_hint", "access_token")];
+        self.client.request(&self.endpoint, &fields)
     }
+}
+
+/// How long a busy provider wants to be left alone: in seconds, or as Okta says it, until a time since 1970.
+fn pause(answer: &Answer) -> Duration {
+    let number = |name: &str| answer.headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let reset = || number("x-rate-limit-reset").map(|reset| reset - now());
+    let seconds = number("retry-after").or_else(reset).unwrap_or(1.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(PAUSE_AT_LEAST).clamp(PAUSE_AT_LEAST, PAUSE_AT_MOST)
 }
 
 /// What stands in an answer, if it is one.
@@ -202,39 +236,18 @@ fn read(answer: &Answer) -> Result<Map<String, Value>, Trouble> {
             Ok(Unique(_)) | Err(_) => Err(Trouble::NotJson),
         },
         // Ours, not the caller's: a token that is not good is answered with 200 and `active: false`.
-        StatusCode::UNAUTHORIZED => Err(Trouble::Refused401),
-        StatusCode::TOO_MANY_REQUESTS => Err(Trouble::RateLimited),
-        status => Err(Trouble::Status(status.as_u16())),
+        status => Err(Trouble::of_status(status)),
     }
 }
 
 fn report(reason: Trouble) {
     if reason == Trouble::Refused401 {
         error!(
-            "The identity provider refused our own client_id and client_secret. \
+            "The identity provider refused our own client. \
              Nobody can be let in until they are right."
         );
     } else {
         warn!(%reason, "A token could not be checked.");
-    }
-}
-
-/// A clock that stands before 1970 lets no token be in time.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::INFINITY, |elapsed| elapsed.as_secs_f64())
-}
-
-// === impl Trouble ===
-
-impl From<NetError> for Trouble {
-    fn from(error: NetError) -> Self {
-        match error {
-            NetError::Timeout(_) => Self::Timeout,
-            NetError::Unreachable => Self::Unreachable,
-            NetError::Tls => Self::Tls,
-            NetError::TooLarge { limit: _ } => Self::TooLarge,
-            NetError::Broken => Self::Broken,
-        }
     }
 }
 
@@ -287,31 +300,4 @@ fn key(token: &SecretString) -> Key {
     let mut key = Key::default();
     key.copy_from_slice(digest(&SHA256, token.expose_secret().as_bytes()).as_ref());
     key
-}
-
-/// `client_secret_basic`: RFC 6749, section 2.3.1, form-encodes both parts before joining them.
-fn basic(client_id: &str, client_secret: &SecretString) -> HeaderValue {
-    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(client_secret.expose_secret()));
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))
-        .unwrap_or_else(|_| HeaderValue::from_static("Basic"));
-    value.set_sensitive(true);
-    value
-}
-
-fn faults(settings: &IntrospectionSettings) -> Vec<SettingsError> {
-    let IntrospectionSettings { endpoint: url, issuer, client_id, client_secret, audience, client_ids } = settings;
-    let mut faults = Vec::new();
-    faults.extend(endpoint(url.as_str()).err());
-    let said = [
-        ("issuer", issuer.as_deref()),
-        ("client_id", Some(client_id)),
-        ("client_secret", Some(client_secret.expose_secret())),
-        ("audience", Some(audience)),
-    ];
-    faults.extend(said.into_iter().filter(|(_, text)| *text == Some("")).map(|(name, _)| SettingsError::Empty(name)));
-    if client_ids.as_ref().is_some_and(Vec::is_empty) {
-        faults.push(SettingsError::NoClients);
-    }
-    faults
 }

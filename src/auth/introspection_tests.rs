@@ -1,13 +1,16 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::auth::Rejection;
+use crate::auth::{Rejection, TermsSettings};
 use crate::net::forged::{Forged, Reply, Seen, http};
+use crate::oauth::ClientAuth;
 
 /// Long enough that a test which runs into it has failed.
 const AMPLE: Duration = Duration::from_mins(1);
@@ -20,11 +23,12 @@ const ISSUER: &str = "https://a.okta.com/oauth2/default";
 fn settings(address: &str) -> IntrospectionSettings {
     IntrospectionSettings {
         endpoint: format!("http://{address}/oauth2/default/v1/introspect").parse().unwrap(),
-        issuer: Some(ISSUER.to_owned()),
-        client_id: "0oa1".to_owned(),
-        client_secret: "s3cret".to_owned().into(),
-        audience: "api://enterprise".to_owned(),
-        client_ids: Some(vec!["client".to_owned(), "another".to_owned()]),
+        client: OauthClient { id: "0oa1".to_owned(), auth: ClientAuth::Basic("s3cret".to_owned().into()) },
+        terms: TermsSettings {
+            issuer: Some(ISSUER.to_owned()),
+            audience: "api://enterprise".to_owned(),
+            client_ids: Some(vec!["client".to_owned(), "another".to_owned()]),
+        },
     }
 }
 
@@ -311,8 +315,8 @@ async fn the_provider_must_speak_tls_when_the_url_says_so() {
 async fn the_question_is_the_one_of_the_rfcs() {
     let server = Forged::saying(Reply::json(&good())).await;
     let mut settings = settings(&server.address);
-    settings.client_id = "id with:colon&é".to_owned();
-    settings.client_secret = "p%ss+w/rd=\"~*".to_owned().into();
+    settings.client =
+        OauthClient { id: "id with:colon&é".to_owned(), auth: ClientAuth::Basic("p%ss+w/rd=\"~*".to_owned().into()) };
     let asking = Introspection::new(settings).unwrap();
     asking.authenticate(&token("a+/=.-_~z")).await.unwrap();
     let Seen { head, body } = server.seen().remove(0);

@@ -3,11 +3,14 @@
 //! A new kind of authenticator is one file here, one variant of [`AuthSettings`] and one arm of [`build`].
 
 pub mod introspection;
+pub mod jwt;
+mod kept;
+mod keys;
 pub mod metadata;
 pub mod probe;
 mod settings;
+mod several;
 pub mod token;
-mod unique;
 mod verdict;
 
 use std::fmt;
@@ -18,10 +21,18 @@ use http::StatusCode;
 use secrecy::SecretString;
 
 use crate::auth::introspection::Introspection;
+use crate::auth::jwt::Jwt;
+use crate::auth::kept::Kept;
 use crate::auth::metadata::ChallengeError;
+use crate::auth::several::{Both, ByIssuer};
 use crate::principal::Principal;
 
-pub use crate::auth::settings::{AuthSettings, IntrospectionSettings, OktaUrls, SettingsError, UrlKey, endpoint, okta};
+pub use crate::auth::kept::MAX_AGE as MAX_KEEP;
+pub use crate::auth::settings::{
+    AuthSettings, IntrospectionSettings, IssuerSettings, JwtSettings, Method, OktaUrls, SettingsError, TermsSettings,
+    UrlKey, endpoint, issuer, keys as keys_url, okta,
+};
+pub use crate::oauth::Trouble;
 
 #[cfg(test)]
 #[path = "mod_tests.rs"]
@@ -37,6 +48,11 @@ pub trait Authenticator: Send + Sync {
 
     /// The issuers to name in the RFC 9728 metadata, so that a client knows where to get a token.
     fn authorization_servers(&self) -> Vec<String>;
+
+    /// Gets ready before the first caller comes: opens what has to be opened. To fail is no harm.
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Why a caller is not let in. `Display` is the text for the client and gives no reason away; the reason is for
@@ -87,41 +103,29 @@ pub enum Rejection {
     /// A time claim is missing or no plausible number, or the token has characters that no token has.
     #[error("the token or its claims are malformed")]
     Malformed,
+    /// Not a JWT, where only JWTs can be checked.
+    #[error("the token is no JWT, and only JWTs can be checked by keys; use `introspection` for opaque tokens")]
+    NotJwt,
+    /// A token of Okta's org authorization server, whose keys are not for others.
+    #[error(
+        "the token is from Okta's org authorization server; only introspection can check it, or use a custom authorization server"
+    )]
+    OrgServerToken,
+    /// Signed with a key that the issuer does not list.
+    #[error("the token is signed with a key that its issuer does not list")]
+    UnknownKey,
+    /// Signed in a way that its key is not for, or not at all.
+    #[error("the signature algorithm of the token is not one that its key is for")]
+    WrongAlgorithm,
+    /// The signature is not that of the key.
+    #[error("the signature of the token is wrong")]
+    BadSignature,
+    /// The header asks for something to be understood that we don't know.
+    #[error("the token has a critical extension in its header")]
+    CriticalHeader,
     /// Longer than any token we are willing to ask about.
     #[error("the token is too long")]
     TooLong,
-}
-
-/// Why the identity provider could not check a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Trouble {
-    /// No complete answer in time, or no turn to ask.
-    #[error("the identity provider did not answer in time")]
-    Timeout,
-    /// No connection could be made.
-    #[error("the identity provider cannot be reached")]
-    Unreachable,
-    /// No secure connection could be made.
-    #[error("no secure connection to the identity provider could be made")]
-    Tls,
-    /// The connection broke, or the answer was not HTTP.
-    #[error("the connection to the identity provider broke")]
-    Broken,
-    /// The identity provider refused our own client id and secret.
-    #[error("the identity provider refused our own client_id and client_secret (401)")]
-    Refused401,
-    /// The identity provider is busy.
-    #[error("the identity provider limits our requests (429)")]
-    RateLimited,
-    /// Some other status than 200.
-    #[error("the identity provider answered with status {0}")]
-    Status(u16),
-    /// The answer is not one JSON object with unique names.
-    #[error("the identity provider's answer is not a JSON object")]
-    NotJson,
-    /// The answer is longer than any introspection answer.
-    #[error("the identity provider's answer is too large")]
-    TooLarge,
 }
 
 /// Lets everybody in. It is only for loopback, and only asked by a caller who presents a token anyway.
@@ -135,9 +139,51 @@ struct Anybody;
 /// Everything that is wrong with the settings.
 pub fn build(settings: AuthSettings) -> Result<Arc<dyn Authenticator>, Vec<SettingsError>> {
     match settings {
-        AuthSettings::Introspection(settings) => Ok(Arc::new(Introspection::new(settings)?)),
         AuthSettings::None => Ok(Arc::new(Anybody)),
+        AuthSettings::Issuers(issuers) => {
+            let mut built = Vec::new();
+            let mut faults = Vec::new();
+            let several = issuers.len() > 1;
+            let opaque = issuers.iter().position(|issuer| matches!(issuer.method, Method::Introspection(_)));
+            for settings in issuers {
+                let name = settings.issuer().map(str::to_owned);
+                match &name {
+                    None if several => faults.push(SettingsError::NoIssuer),
+                    Some(name) if built.iter().any(|(known, _)| known == name) => {
+                        faults.push(SettingsError::SameIssuer(name.clone()));
+                    }
+                    _ => {}
+                }
+                match build_one(settings) {
+                    Ok(authenticator) => built.push((name.unwrap_or_default(), authenticator)),
+                    Err(errors) => faults.extend(errors),
+                }
+            }
+            match (faults.is_empty(), several, built.pop()) {
+                (false, ..) => Err(faults),
+                (true, false, Some((_, only))) => Ok(only),
+                (true, _, last) => {
+                    built.extend(last);
+                    Ok(Arc::new(ByIssuer { issuers: built, opaque }))
+                }
+            }
+        }
     }
+}
+
+fn build_one(settings: IssuerSettings) -> Result<Arc<dyn Authenticator>, Vec<SettingsError>> {
+    let authenticator: Arc<dyn Authenticator> = match settings.method {
+        Method::Introspection(settings) => Arc::new(Introspection::new(settings)?),
+        Method::Jwt(settings) => Arc::new(Jwt::new(settings)?),
+        Method::Both(both) => {
+            let (keys, live) = *both;
+            Arc::new(Both { keys: Arc::new(Jwt::new(keys)?), live: Arc::new(Introspection::new(live)?) })
+        }
+    };
+    Ok(match settings.keep {
+        Some(max_age) => Arc::new(Kept::new(authenticator, max_age)),
+        None => authenticator,
+    })
 }
 
 // === impl AuthError ===

@@ -1,10 +1,14 @@
 //! What an authenticator needs to know, and where Okta keeps its endpoints. Nothing here opens a connection.
 
-use secrecy::SecretString;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::catalog::compile::keeps_secrets;
+use crate::config::server::AlgorithmSpec;
 use crate::net::BuildError;
+use crate::oauth::{ClientAuth, OauthClient};
 
 #[cfg(test)]
 #[path = "settings_tests.rs"]
@@ -13,10 +17,41 @@ mod tests;
 /// How callers are authenticated, with every `${NAME}` resolved. [`build`](crate::auth::build) proves it.
 #[derive(Clone, Debug)]
 pub enum AuthSettings {
-    /// Ask an RFC 7662 endpoint about every token.
-    Introspection(IntrospectionSettings),
+    /// Tokens of these issuers; there is at least one.
+    Issuers(Vec<IssuerSettings>),
     /// Let everybody in as the anonymous caller.
     None,
+}
+
+/// One issuer of tokens.
+#[derive(Clone, Debug)]
+pub struct IssuerSettings {
+    /// How its tokens are checked.
+    pub method: Method,
+    /// How long the verdict on a good token is kept. `None`: every request is checked.
+    pub keep: Option<Duration>,
+}
+
+/// How tokens are checked.
+#[derive(Clone, Debug)]
+pub enum Method {
+    /// Ask an RFC 7662 endpoint about every token.
+    Introspection(IntrospectionSettings),
+    /// By the keys of the issuer.
+    Jwt(JwtSettings),
+    /// By its keys, and then by asking.
+    Both(Box<(JwtSettings, IntrospectionSettings)>),
+}
+
+/// What must hold of a good token.
+#[derive(Clone, Debug)]
+pub struct TermsSettings {
+    /// Its exact `iss`. `None` leaves `iss` unchecked.
+    pub issuer: Option<String>,
+    /// What its `aud` must contain.
+    pub audience: String,
+    /// The clients whose tokens are good. `None` means any.
+    pub client_ids: Option<Vec<String>>,
 }
 
 /// An RFC 7662 endpoint and what must hold of the tokens it vouches for.
@@ -24,16 +59,23 @@ pub enum AuthSettings {
 pub struct IntrospectionSettings {
     /// Where to ask; see [`endpoint`] and [`okta`].
     pub endpoint: Url,
-    /// The exact `iss` of a good token. `None` leaves `iss` unchecked.
-    pub issuer: Option<String>,
     /// The client that may introspect.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: SecretString,
-    /// What the `aud` of a good token must contain.
-    pub audience: String,
-    /// The clients whose tokens are good. `None` means any.
-    pub client_ids: Option<Vec<String>>,
+    pub client: OauthClient,
+    /// What must hold of a token.
+    pub terms: TermsSettings,
+}
+
+/// An issuer whose keys can be read.
+#[derive(Clone, Debug)]
+pub struct JwtSettings {
+    /// The exact `iss` of a good token; its discovery document says where the keys are.
+    pub issuer: String,
+    /// Where the keys are, when it need not be found out.
+    pub keys: Option<Url>,
+    /// What must hold of a token.
+    pub terms: TermsSettings,
+    /// The signature algorithms that are accepted. `None` means all that are not symmetric.
+    pub algorithms: Option<Vec<AlgorithmSpec>>,
 }
 
 /// Okta's URLs for one authorization server.
@@ -85,6 +127,15 @@ pub enum SettingsError {
     /// An allow-list that allows nobody.
     #[error("`client_ids` lists no client, so every token would be refused; leave it out to accept any client")]
     NoClients,
+    /// Several issuers, and one of them has no name to choose it by.
+    #[error("with several issuers each needs its `issuer`: a token is checked by the issuer that it names")]
+    NoIssuer,
+    /// Two issuers of one name.
+    #[error("the issuer `{0}` is there twice")]
+    SameIssuer(String),
+    /// An allow-list of algorithms that allows none.
+    #[error("`algorithms` lists none; leave it out to accept all that are not symmetric")]
+    NoAlgorithms,
     /// No HTTP client could be built.
     #[error("no HTTP client could be built ({0}); does this machine have CA certificates?")]
     Net(BuildError),
@@ -97,6 +148,10 @@ pub enum UrlKey {
     Domain,
     /// `url` of `introspection`.
     Url,
+    /// `issuer` of `jwt`.
+    Issuer,
+    /// `jwks_url` of `jwt`.
+    Keys,
 }
 
 /// Reads the URL of an introspection endpoint.
@@ -110,6 +165,25 @@ pub fn endpoint(written: &str) -> Result<Url, SettingsError> {
         return Err(SettingsError::Fragment);
     }
     Ok(url)
+}
+
+/// Checks the issuer of JWTs, which is also where its discovery document is. It is kept as it is written: `iss` must be
+/// the same, character for character.
+///
+/// # Errors
+///
+/// As [`endpoint`].
+pub fn issuer(written: &str) -> Result<(), SettingsError> {
+    parse(written, UrlKey::Issuer).map(drop)
+}
+
+/// Reads the URL of a key set.
+///
+/// # Errors
+///
+/// As [`endpoint`].
+pub fn keys(written: &str) -> Result<Url, SettingsError> {
+    parse(written, UrlKey::Keys)
 }
 
 /// Gives the URLs of an Okta authorization server: a custom one by its id, or the org's own.
@@ -132,6 +206,55 @@ pub fn okta(domain: &str, authorization_server: Option<&str>) -> Result<OktaUrls
     Ok(OktaUrls { issuer, endpoint })
 }
 
+// === impl IssuerSettings ===
+
+impl IssuerSettings {
+    /// The `iss` of its tokens, when it is known.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        match &self.method {
+            Method::Introspection(settings) => settings.terms.issuer.as_deref(),
+            Method::Jwt(settings) => Some(&settings.issuer),
+            Method::Both(both) => Some(&both.0.issuer),
+        }
+    }
+}
+
+// === impl TermsSettings ===
+
+impl TermsSettings {
+    pub(super) fn faults(&self) -> Vec<SettingsError> {
+        let Self { issuer, audience, client_ids } = self;
+        let said = [("issuer", issuer.as_deref()), ("audience", Some(audience.as_str()))];
+        let mut faults: Vec<SettingsError> = said
+            .into_iter()
+            .filter(|(_, text)| *text == Some(""))
+            .map(|(name, _)| SettingsError::Empty(name))
+            .collect();
+        if client_ids.as_ref().is_some_and(Vec::is_empty) {
+            faults.push(SettingsError::NoClients);
+        }
+        faults
+    }
+}
+
+// === impl IntrospectionSettings ===
+
+impl IntrospectionSettings {
+    pub(super) fn faults(&self) -> Vec<SettingsError> {
+        let mut faults: Vec<SettingsError> = endpoint(self.endpoint.as_str()).err().into_iter().collect();
+        let secret = match &self.client.auth {
+            ClientAuth::Basic(secret) | ClientAuth::Post(secret) => Some(secret.expose_secret()),
+            ClientAuth::None | ClientAuth::PrivateKey(_) => None,
+        };
+        let said = [("client_id", Some(self.client.id.as_str())), ("client_secret", secret)];
+        faults
+            .extend(said.into_iter().filter(|(_, text)| *text == Some("")).map(|(name, _)| SettingsError::Empty(name)));
+        faults.extend(self.terms.faults());
+        faults
+    }
+}
+
 // === impl SettingsError ===
 
 impl SettingsError {
@@ -142,13 +265,16 @@ impl SettingsError {
             Self::NotUrl(key) | Self::NotHttps(key) | Self::UserInfo(key) => Some(match key {
                 UrlKey::Domain => "domain",
                 UrlKey::Url => "url",
+                UrlKey::Issuer => "issuer",
+                UrlKey::Keys => "jwks_url",
             }),
             Self::Fragment => Some("url"),
             Self::NotOnlyDomain { .. } | Self::AdminDomain { .. } => Some("domain"),
             Self::NotServerId => Some("authorization_server"),
             Self::Empty(key) => Some(key),
             Self::NoClients => Some("client_ids"),
-            Self::Net(_) => None,
+            Self::NoAlgorithms => Some("algorithms"),
+            Self::NoIssuer | Self::SameIssuer(_) | Self::Net(_) => None,
         }
     }
 }

@@ -103,14 +103,14 @@ fn an_endpoint_may_have_a_path_and_a_query_and_no_more() {
 fn settings_are_judged_together() {
     let settings = |client_ids| IntrospectionSettings {
         endpoint: "http://id.example.com/introspect".parse().unwrap(),
-        issuer: Some(String::new()),
-        client_id: String::new(),
-        client_secret: String::new().into(),
-        audience: String::new(),
-        client_ids,
+        client: OauthClient { id: String::new(), auth: ClientAuth::Basic(String::new().into()) },
+        terms: TermsSettings { issuer: Some(String::new()), audience: String::new(), client_ids },
     };
-    let faults = build(AuthSettings::Introspection(settings(Some(Vec::new())))).err().unwrap();
+    let method = Method::Introspection(settings(Some(Vec::new())));
+    let faults = build(AuthSettings::Issuers(vec![IssuerSettings { method, keep: None }])).err().unwrap();
     let keys = faults.iter().map(SettingsError::key).collect::<Vec<_>>();
-    assert_eq!(keys, ["url", "issuer", "client_id", "client_secret", "audience", "client_ids"].map(Some));
-    assert!(format!("{:?}", settings(None)).contains("REDACTED"));
+    assert_eq!(keys, ["url", "client_id", "client_secret", "issuer", "audience", "client_ids"].map(Some));
+    let mut told = settings(None);
+    told.client.auth = ClientAuth::Basic("c4nary".to_owned().into());
+    assert!(!format!("{told:?}").contains("c4nary"));
 }

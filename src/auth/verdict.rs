@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::auth::Rejection;
+use crate::auth::{Rejection, TermsSettings};
 
 #[cfg(test)]
 #[path = "verdict_tests.rs"]
@@ -29,10 +29,17 @@ enum Kind {
 /// The last second of the year 9999. A later time is a mistake, such as milliseconds.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// How far our clock may be behind the one that wrote `nbf`. There is none for `exp`.
+/// How far our clock may be behind the one that wrote `nbf` and `iat`. There is none for `exp`.
 const LEEWAY_SECONDS: f64 = 60.0;
 
 // === impl Terms ===
+
+impl From<TermsSettings> for Terms {
+    fn from(settings: TermsSettings) -> Self {
+        let TermsSettings { issuer, audience, client_ids } = settings;
+        Self { issuer, audience, client_ids: client_ids.map(|ids| ids.into_iter().collect()) }
+    }
+}
 
 impl Terms {
     /// Judges an introspection answer at a time in seconds since 1970, and gives back the claims.
@@ -43,13 +50,18 @@ impl Terms {
         if answer.remove("active") != Some(Value::Bool(true)) {
             return Err(Rejection::NotActive);
         }
-        is_bearer(&answer)?;
-        is_access_token(&answer)?;
-        self.issuer_is_right(&answer)?;
-        self.audience_is_right(&answer)?;
-        is_in_time(&answer, now)?;
-        self.client_is_right(&answer)?;
-        Ok(answer)
+        self.judge_claims(answer, now)
+    }
+
+    /// Judges claims that the issuer has vouched for, by its answer or by its signature, and gives them back.
+    pub(crate) fn judge_claims(&self, claims: Map<String, Value>, now: f64) -> Result<Map<String, Value>, Rejection> {
+        is_bearer(&claims)?;
+        is_access_token(&claims)?;
+        self.issuer_is_right(&claims)?;
+        self.audience_is_right(&claims)?;
+        is_in_time(&claims, now)?;
+        self.client_is_right(&claims)?;
+        Ok(claims)
     }
 
     fn issuer_is_right(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
@@ -133,6 +145,12 @@ fn is_in_time(claims: &Map<String, Value>, now: f64) -> Result<(), Rejection> {
     if let Some(nbf) = given(claims, "nbf") {
         let nbf = seconds(nbf).ok_or(Rejection::Malformed)?;
         if nbf > now + LEEWAY_SECONDS {
+            return Err(Rejection::NotYetValid);
+        }
+    }
+    if let Some(iat) = given(claims, "iat") {
+        let iat = seconds(iat).ok_or(Rejection::Malformed)?;
+        if iat > now + LEEWAY_SECONDS {
             return Err(Rejection::NotYetValid);
         }
     }

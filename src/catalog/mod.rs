@@ -27,6 +27,7 @@ use crate::secret::Text;
 use crate::shape::{Pages, Part, Shape};
 use crate::template::{Leaf, Templates};
 
+pub use crate::breaker::BreakerDef;
 pub use data::{Data, Rendered};
 pub use input::{ArgumentError, Arguments, Input};
 pub use path::{DotSegment, PathTemplate, PathValue, encode_segment};
@@ -93,15 +94,6 @@ pub struct UpstreamDef {
     pub breaker: Option<BreakerDef>,
     /// Certificates for the API.
     pub tls: TlsDef,
-}
-
-/// When an API that does not answer is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BreakerDef {
-    /// How many requests in a row must go without an answer.
-    pub failures: u32,
-    /// How long calls are refused then.
-    pub pause: Duration,
 }
 
 /// Certificates in PEM for the connections to one API, before their secrets are known.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::ExitStatus;
 use super::block_on;
 use super::print::Printer;
-use crate::config::server::{AuthSpec, OktaSpec, ValidationSpec};
+use crate::config::server::{AuthSpec, ClientSpec, OktaSpec, ValidationSpec};
 use crate::config::variable::Environment;
 use crate::demo::{AUDIENCE, Demo, DemoUser};
 use crate::serve::settings::{Overrides, Settings};
@@ -77,15 +77,19 @@ fn settings(port: u16, bridges: &Path, demo: &Demo) -> Result<Settings, crate::d
         domain: issuer.domain().to_owned(),
         authorization_server: Some("default".to_owned()),
         validation: ValidationSpec::Introspection,
-        client_id: issuer.client_id().to_owned(),
-        client_secret: issuer.client_secret().to_owned(),
         audience: AUDIENCE.to_owned(),
         client_ids: None,
+        client: ClientSpec {
+            client_id: Some(issuer.client_id().to_owned()),
+            client_secret: Some(issuer.client_secret().to_owned()),
+            ..ClientSpec::default()
+        },
+        cache: None,
     };
     let overrides = Overrides {
         listen: Some(format!("127.0.0.1:{port}")),
         bridges: Some(bridges.to_owned()),
-        auth: Some(AuthSpec::Okta(okta)),
+        auth: Some(AuthSpec { okta: Some(okta), ..AuthSpec::default() }),
         ..Overrides::default()
     };
     let environment =

@@ -7,7 +7,6 @@ use super::block_on;
 use crate::auth::probe::{self, Fault};
 use crate::auth::{AuthSettings, SettingsError};
 use crate::catalog::Bridge;
-use crate::config::server::AuthSpec;
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::{Code, Diagnostic, Findings, Span};
@@ -69,57 +68,71 @@ pub(super) fn server(path: &Path, online: bool) -> (Findings, Lines, Environment
         Err(findings) => return (findings, Vec::new(), Environment::default()),
     };
     let mut lines = Vec::new();
-    if let AuthSettings::Introspection(introspection) = settings.auth {
-        let must_discover = matches!(document.spec.auth, Some(AuthSpec::Okta(_)));
-        match block_on(async { Ok(probe::probe(introspection, must_discover).await) }) {
-            Ok(Ok(faults)) if faults.is_empty() => {
-                lines.push(format!("{}: the identity provider answers, and lets us check tokens", path.display()));
+    if let AuthSettings::Issuers(issuers) = settings.auth {
+        for (index, issuer) in issuers.into_iter().enumerate() {
+            let auth = Auth { document: &document, index };
+            match block_on(async { Ok(probe::probe(issuer).await) }) {
+                Ok(Ok(faults)) if faults.is_empty() => {
+                    lines.push(format!("{}: the identity provider answers, and lets us check tokens", path.display()));
+                }
+                Ok(Ok(faults)) => findings.report.extend(faults.iter().map(|fault| auth.blame(fault))),
+                Ok(Err(errors)) => findings.report.extend(errors.iter().map(|error| auth.setting(error))),
+                Err(error) => lines.push(error),
             }
-            Ok(Ok(faults)) => findings.report.extend(faults.iter().map(|fault| blame(fault, &document))),
-            Ok(Err(errors)) => findings.report.extend(errors.iter().map(|error| setting(error, &document))),
-            Err(error) => lines.push(error),
         }
     }
     (findings, lines, settings.environment)
 }
 
-fn setting(error: &SettingsError, document: &ServerDocument) -> Diagnostic {
-    Diagnostic::new(Code::InvalidValue, error.to_string()).at(place(document, &[]), "here")
+/// An issuer of the server file.
+struct Auth<'d> {
+    document: &'d ServerDocument,
+    index: usize,
 }
 
-fn blame(fault: &Fault, document: &ServerDocument) -> Diagnostic {
-    let at = |keys: &[&str]| place(document, keys);
-    match fault {
-        Fault::Unreached(way) => unreached(way, "the identity provider", at(&["domain", "url"])),
-        Fault::NoDiscovery(trouble) => {
-            Diagnostic::new(Code::NoDiscovery, "the identity provider has no discovery document for this issuer")
-                .at(at(&["authorization_server", "domain"]), trouble.to_string())
-                .help("the id is on Okta's page Security > API > Authorization Servers; the first one is `default`")
-        }
-        Fault::OtherIssuer(found) => Diagnostic::new(
-            Code::OtherIssuer,
-            "the discovery document names another issuer, so tokens would be refused",
-        )
-        .at(at(&["issuer", "domain"]), format!("it says `{}`", crate::diag::tame(found))),
-        Fault::ClientRefused => {
-            Diagnostic::new(Code::ClientRefused, "the identity provider refuses our client id and secret")
-                .at(at(&["client_id"]), "answered with 401")
-                .help("is the service app active, of this org, and its secret the newest?")
-        }
-        Fault::NoIntrospection(trouble) => {
-            Diagnostic::new(Code::NoIntrospection, "the identity provider does not answer about tokens")
-                .at(at(&["url", "domain"]), trouble.to_string())
+// === impl Auth ===
+
+impl Auth<'_> {
+    fn setting(&self, error: &SettingsError) -> Diagnostic {
+        Diagnostic::new(Code::InvalidValue, error.to_string()).at(self.place(&[]), "here")
+    }
+
+    fn blame(&self, fault: &Fault) -> Diagnostic {
+        let at = |keys: &[&str]| self.place(keys);
+        match fault {
+            Fault::Unreached(way) => unreached(way, "the identity provider", at(&["domain", "url", "issuer"])),
+            Fault::NoDiscovery(trouble) => {
+                Diagnostic::new(Code::NoDiscovery, "the identity provider has no discovery document for this issuer")
+                    .at(at(&["authorization_server", "domain", "issuer"]), trouble.to_string())
+                    .help("the id is on Okta's page Security > API > Authorization Servers; the first one is `default`")
+            }
+            Fault::OtherIssuer(found) => Diagnostic::new(
+                Code::OtherIssuer,
+                "the discovery document names another issuer, so tokens would be refused",
+            )
+            .at(at(&["issuer", "domain"]), format!("it says `{}`", crate::diag::tame(found))),
+            Fault::ClientRefused => {
+                Diagnostic::new(Code::ClientRefused, "the identity provider refuses our client id and secret")
+                    .at(at(&["client_id"]), "answered with 401")
+                    .help("is the service app active, of this org, and its secret the newest?")
+            }
+            Fault::NoIntrospection(trouble) => {
+                Diagnostic::new(Code::NoIntrospection, "the identity provider does not answer about tokens")
+                    .at(at(&["url", "domain"]), trouble.to_string())
+            }
         }
     }
-}
 
-/// The first of the keys of `auth` that is there, or `auth` itself.
-fn place(document: &ServerDocument, keys: &[&str]) -> Span {
-    let of = |key: &&str| {
-        ["okta", "introspection"].iter().find_map(|kind| document.tree.pointer(&format!("/auth/{kind}/{key}")))
-    };
-    let found = keys.iter().find_map(of).or_else(|| document.tree.pointer("/auth"));
-    found.map_or(document.tree.span, crate::config::yaml::Node::place)
+    /// The first of the keys of this issuer that is there, or `auth` itself.
+    fn place(&self, keys: &[&str]) -> Span {
+        let tree = &self.document.tree;
+        let one = ["/auth/okta".to_owned(), "/auth/introspection".to_owned(), "/auth/jwt".to_owned()];
+        let several = ["okta", "introspection", "jwt"].map(|kind| format!("/auth/issuers/{}/{kind}", self.index));
+        let issuer = one.into_iter().chain(several).find(|pointer| tree.pointer(pointer).is_some());
+        let issuer = issuer.unwrap_or_else(|| "/auth".to_owned());
+        let found = keys.iter().find_map(|key| tree.pointer(&format!("{issuer}/{key}")));
+        found.or_else(|| tree.pointer(&issuer)).map_or(tree.span, crate::config::yaml::Node::place)
+    }
 }
 
 /// Loads what `serve` would load.

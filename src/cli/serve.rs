@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::print::Printer;
 use super::{DEFAULT_CONFIG, ExitStatus, block_on};
-use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec};
+use crate::config::server::{AuthSpec, ClientSpec, OktaSpec, TokenSpec, True, ValidationSpec};
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::Findings;
@@ -55,7 +55,7 @@ pub(super) struct Args {
 #[command(next_help_heading = "Authentication (replaces `auth` of the server file)")]
 struct AuthArgs {
     /// The Okta domain, such as https://your-org.okta.com; the client secret is read from TOLLBRIDGE_OKTA_CLIENT_SECRET
-    #[arg(long, env = "TOLLBRIDGE_OKTA_DOMAIN", value_name = "URL", requires_all = ["okta_client_id", "okta_audience"])]
+    #[arg(long, env = "TOLLBRIDGE_OKTA_DOMAIN", value_name = "URL", requires_all = ["okta_audience"])]
     okta_domain: Option<String>,
     /// The id of the custom authorization server, such as default
     #[arg(long, env = "TOLLBRIDGE_OKTA_AUTHORIZATION_SERVER", value_name = "ID")]
@@ -63,12 +63,27 @@ struct AuthArgs {
     /// The client id of the service app that may introspect
     #[arg(long, env = "TOLLBRIDGE_OKTA_CLIENT_ID", value_name = "ID")]
     okta_client_id: Option<String>,
+    /// How tokens are validated [default: introspection]
+    #[arg(long, env = "TOLLBRIDGE_OKTA_VALIDATION", value_enum, value_name = "HOW")]
+    okta_validation: Option<Validation>,
     /// The audience that tokens must be issued for
     #[arg(long, env = "TOLLBRIDGE_OKTA_AUDIENCE", value_name = "AUDIENCE")]
     okta_audience: Option<String>,
     /// Let everybody call; only for a server on loopback
     #[arg(long, conflicts_with = "okta_domain")]
     no_auth: bool,
+}
+
+/// How tokens are validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Validation {
+    /// Ask Okta about every request: a revoked token is refused at once
+    Introspection,
+    /// By Okta's keys: fast, and a revoked token stays good until it expires
+    Jwks,
+    /// By Okta's keys first, and then by asking
+    #[value(name = "jwks+introspection")]
+    Both,
 }
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> ExitStatus {
@@ -145,18 +160,35 @@ fn overrides(args: Args) -> Overrides {
 impl AuthArgs {
     fn spec(self) -> Option<AuthSpec> {
         if self.no_auth {
-            return Some(AuthSpec::None(True));
+            return Some(AuthSpec { none: Some(True), ..AuthSpec::default() });
         }
         // What comes from flags is meant as it is, so no `${` in it is read.
         let literal = |text: String| text.replace("${", "$${");
-        Some(AuthSpec::Okta(OktaSpec {
+        let okta = OktaSpec {
             domain: literal(self.okta_domain?),
             authorization_server: self.okta_authorization_server.map(literal),
-            validation: ValidationSpec::default(),
-            client_id: literal(self.okta_client_id.unwrap_or_default()),
-            client_secret: literal(config::environment(SECRET_VARIABLE).unwrap_or_default()),
+            validation: self.okta_validation.map(ValidationSpec::from).unwrap_or_default(),
             audience: literal(self.okta_audience.unwrap_or_default()),
             client_ids: None,
-        }))
+            client: ClientSpec {
+                client_id: self.okta_client_id.map(literal),
+                client_secret: Some(literal(config::environment(SECRET_VARIABLE).unwrap_or_default())),
+                ..ClientSpec::default()
+            },
+            cache: None,
+        };
+        Some(AuthSpec { okta: Some(okta), ..AuthSpec::default() })
+    }
+}
+
+// === impl Validation ===
+
+impl From<Validation> for ValidationSpec {
+    fn from(validation: Validation) -> Self {
+        match validation {
+            Validation::Introspection => Self::Introspection,
+            Validation::Jwks => Self::Jwks,
+            Validation::Both => Self::Both,
+        }
     }
 }

@@ -18,7 +18,7 @@ pub struct ServerSpec {
     /// The directory of bridge files, or one bridge file. Relative to this file. Default: `bridges`.
     /// Example: `bridges/`
     pub bridges: Option<String>,
-    /// Who may call: how a caller's token is checked. Exactly one kind.
+    /// Who may call: how a caller's token is checked.
     /// Example: `{ okta: { domain: https://your-org.okta.com, client_id: "${OKTA_CLIENT_ID}",
     /// client_secret: "${OKTA_CLIENT_SECRET}", audience: api://enterprise } }`
     pub auth: Option<AuthSpec>,
@@ -39,21 +39,74 @@ pub struct ServerSpec {
     pub limits: LimitsSpec,
 }
 
-/// How a caller's token is checked.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthSpec {
-    /// Okta: RFC 7662 introspection at the org or a custom authorization server, on every request.
-    /// Example: `{ domain: https://your-org.okta.com, client_id: "${OKTA_CLIENT_ID}",
+/// How a caller's token is checked: one of `okta`, `introspection`, `jwt`, `issuers` and `none`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AuthSpec {
+    /// Okta, at the org or a custom authorization server.
+    /// Example: `{ domain: https://your-org.okta.com, authorization_server: default, client_id: "${OKTA_CLIENT_ID}",
     /// client_secret: "${OKTA_CLIENT_SECRET}", audience: api://enterprise }`
-    Okta(OktaSpec),
+    pub okta: Option<OktaSpec>,
     /// Any OAuth 2.0 server with an RFC 7662 introspection endpoint.
     /// Example: `{ url: https://id.example.com/introspect, client_id: bridge,
     /// client_secret: "${CLIENT_SECRET}", audience: api://enterprise }`
-    Introspection(IntrospectionSpec),
+    pub introspection: Option<IntrospectionSpec>,
+    /// Any OAuth 2.0 server that issues JWTs and publishes its keys.
+    /// Example: `{ issuer: https://id.example.com, audience: api://enterprise }`
+    pub jwt: Option<JwtSpec>,
+    /// Several issuers at once. A token is checked by the one that it names in `iss`; an opaque token by the first that
+    /// introspects.
+    /// Example: `[{ jwt: { issuer: https://id.example.com, audience: api://enterprise } }]`
+    pub issuers: Option<Vec<IssuerSpec>>,
     /// No authentication. Only for a server that listens on loopback.
     /// Example: `true`
-    None(True),
+    pub none: Option<True>,
+    /// Methods that are open to callers without a token, over HTTP in the 2026-07-28 protocol. Calls of tools never are.
+    /// Example: `[server/discover, tools/list, resources/read]`
+    pub anonymous: Vec<AnonymousMethod>,
+}
+
+/// One issuer of several.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerSpec {
+    /// Okta.
+    /// Example: `{ domain: https://your-org.okta.com, authorization_server: default, validation: jwks,
+    /// audience: api://enterprise }`
+    Okta(OktaSpec),
+    /// Any OAuth 2.0 server with an RFC 7662 introspection endpoint; `issuer` is needed here.
+    /// Example: `{ url: https://id.example.com/introspect, issuer: https://id.example.com, client_id: bridge,
+    /// client_secret: "${CLIENT_SECRET}", audience: api://enterprise }`
+    Introspection(IntrospectionSpec),
+    /// Any OAuth 2.0 server that issues JWTs and publishes its keys.
+    /// Example: `{ issuer: https://id.example.com, audience: api://enterprise }`
+    Jwt(JwtSpec),
+}
+
+/// A method that can be open to everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum AnonymousMethod {
+    /// What the server can do.
+    #[serde(rename = "server/discover")]
+    Discover,
+    /// The tools.
+    #[serde(rename = "tools/list")]
+    Tools,
+    /// The resources.
+    #[serde(rename = "resources/list")]
+    Resources,
+    /// The templates of resources.
+    #[serde(rename = "resources/templates/list")]
+    ResourceTemplates,
+    /// What a resource holds.
+    #[serde(rename = "resources/read")]
+    ReadResource,
+    /// The prompts.
+    #[serde(rename = "prompts/list")]
+    Prompts,
+    /// A prompt, filled in.
+    #[serde(rename = "prompts/get")]
+    Prompt,
 }
 
 /// Okta as the identity provider.
@@ -62,34 +115,73 @@ pub struct OktaSpec {
     /// The Okta domain. `http://` only for loopback, as in tests.
     /// Example: `https://your-org.okta.com`
     pub domain: String,
-    /// The id of the custom authorization server. Leave out for the org authorization server.
+    /// The id of the custom authorization server. Leave out for the org authorization server, whose tokens can only be
+    /// introspected.
     /// Example: `default`
     pub authorization_server: Option<String>,
     /// How tokens are validated.
     /// Example: `introspection`
     #[serde(default)]
     pub validation: ValidationSpec,
-    /// The client id of the service app that may introspect.
-    /// Example: `${OKTA_CLIENT_ID}`
-    pub client_id: String,
-    /// The client secret of the service app; a variable, never the secret itself.
-    /// Example: `${OKTA_CLIENT_SECRET}`
-    pub client_secret: String,
     /// The audience a token must be issued for. A token for anything else is refused.
     /// Example: `api://enterprise`
     pub audience: String,
     /// Only tokens issued to these clients (`client_id` or `cid`) are accepted. Default: any client.
     /// Example: `[0oa1b2c3d4e5f6g7h8]`
     pub client_ids: Option<Vec<String>>,
+    /// The service app that may introspect. Not needed for `validation: jwks`.
+    #[serde(flatten)]
+    pub client: ClientSpec,
+    /// How long the verdict on a good token is kept, 5 minutes at most: a revoked token stays good for as long. Default:
+    /// none is kept.
+    /// Example: `30s`
+    pub cache: Option<String>,
 }
 
 /// How tokens are validated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 pub enum ValidationSpec {
     /// Ask the authorization server about every request: a revoked token is refused at once.
     #[default]
+    #[serde(rename = "introspection")]
     Introspection,
+    /// By the keys of the authorization server: fast, and a revoked token stays good until it expires.
+    #[serde(rename = "jwks")]
+    Jwks,
+    /// By the keys first, which costs nothing, and then by asking.
+    #[serde(rename = "jwks+introspection")]
+    Both,
+}
+
+/// Our own client at an authorization server.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ClientSpec {
+    /// The client id.
+    /// Example: `${OKTA_CLIENT_ID}`
+    pub client_id: Option<String>,
+    /// The client secret; a variable, never the secret itself.
+    /// Example: `${OKTA_CLIENT_SECRET}`
+    pub client_secret: Option<String>,
+    /// The private key in PEM, RSA or EC, instead of a secret (`private_key_jwt`); write `${file:key.pem}`.
+    /// Example: `"${file:key.pem}"`
+    pub private_key: Option<String>,
+    /// The `kid` of the private key, when the authorization server knows several.
+    /// Example: `bridge-2026`
+    pub key_id: Option<String>,
+    /// How the client secret is sent. Default: `client_secret_basic`.
+    /// Example: `client_secret_post`
+    pub client_auth: Option<ClientAuthSpec>,
+}
+
+/// How a client secret is sent (`token_endpoint_auth_method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthSpec {
+    /// In the `Authorization` header.
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
 }
 
 /// Any OAuth 2.0 server with an RFC 7662 introspection endpoint.
@@ -101,18 +193,58 @@ pub struct IntrospectionSpec {
     /// The issuer a token must come from (`iss`); checked when given, and named in the protected-resource metadata.
     /// Example: `https://id.example.com`
     pub issuer: Option<String>,
-    /// The client id that may introspect (`client_secret_basic`).
-    /// Example: `bridge`
-    pub client_id: String,
-    /// Its secret; a variable, never the secret itself.
-    /// Example: `${CLIENT_SECRET}`
-    pub client_secret: String,
     /// The audience a token must be issued for. A token for anything else is refused.
     /// Example: `api://enterprise`
     pub audience: String,
     /// Only tokens issued to these clients (`client_id` or `cid`) are accepted. Default: any client.
     /// Example: `[portal, assistant]`
     pub client_ids: Option<Vec<String>>,
+    /// The client that may introspect.
+    #[serde(flatten)]
+    pub client: ClientSpec,
+    /// How long the verdict on a good token is kept, 5 minutes at most: a revoked token stays good for as long. Default:
+    /// none is kept.
+    /// Example: `30s`
+    pub cache: Option<String>,
+}
+
+/// Any OAuth 2.0 server that issues JWTs and publishes its keys.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct JwtSpec {
+    /// The issuer a token must come from (`iss`), character for character. Its discovery document says where the keys
+    /// are.
+    /// Example: `https://id.example.com`
+    pub issuer: String,
+    /// Where the keys are, for an issuer without a discovery document.
+    /// Example: `https://id.example.com/keys`
+    pub jwks_url: Option<String>,
+    /// The audience a token must be issued for. A token for anything else is refused.
+    /// Example: `api://enterprise`
+    pub audience: String,
+    /// Only tokens issued to these clients (`client_id` or `cid`) are accepted. Default: any client.
+    /// Example: `[portal, assistant]`
+    pub client_ids: Option<Vec<String>>,
+    /// The signature algorithms that are accepted. Default: every one that is not symmetric.
+    /// Example: `[RS256]`
+    pub algorithms: Option<Vec<AlgorithmSpec>>,
+    /// How long the verdict on a good token is kept, 5 minutes at most. Default: none is kept.
+    /// Example: `30s`
+    pub cache: Option<String>,
+}
+
+/// A signature algorithm (RFC 7518, section 3.1; RFC 8037).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "these are the names of the algorithms")]
+pub enum AlgorithmSpec {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
 }
 
 /// The word `true`.

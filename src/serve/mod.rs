@@ -16,6 +16,7 @@ use crate::auth::{self, AuthSettings, Authenticator};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
 use crate::live::{Live, Loader, ReloadOutcome, Watcher};
 use crate::mcp::{self, Caller, TokenSource};
+use crate::quantity::show_duration;
 use settings::Settings;
 
 pub use shutdown::signalled;
@@ -83,6 +84,7 @@ impl App {
     /// # Errors
     /// Returns [`ServeError`] when the listener breaks.
     pub async fn serve_http(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        self.prepare();
         let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
         let shared = mcp::share(Arc::clone(&self.live), Caller::Http, self.settings.request_timeout);
         let served =
@@ -92,15 +94,31 @@ impl App {
         served
     }
 
+    /// Lets the authenticator get ready while the first client is still on its way, and says what weakens it.
+    fn prepare(&self) {
+        let authenticator = Arc::clone(&self.authenticator);
+        tokio::spawn(async move { authenticator.prepare().await });
+        if let AuthSettings::Issuers(issuers) = &self.settings.auth {
+            for settings in issuers {
+                if let Some(time) = settings.keep {
+                    let issuer = settings.issuer().unwrap_or_default();
+                    let kept = show_duration(time);
+                    warn!(issuer, kept, "Verdicts on tokens are kept: a revoked token stays good for as long.");
+                }
+            }
+        }
+    }
+
     /// Serves one client over standard input and output.
     ///
     /// # Errors
     /// Returns [`ServeError::Session`] when the session breaks.
     pub async fn serve_stdio(self, shutdown: CancellationToken) -> Result<(), ServeError> {
+        self.prepare();
         let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
         let caller = match self.settings.auth {
             AuthSettings::None => Caller::Nobody,
-            AuthSettings::Introspection(_) => Caller::Stdio(
+            AuthSettings::Issuers(_) => Caller::Stdio(
                 match self.settings.stdio_token {
                     crate::config::server::TokenSpec::Env => TokenSource::Environment,
                     crate::config::server::TokenSpec::Argument => TokenSource::Argument,

@@ -5,14 +5,21 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use url::Url;
 
-use crate::auth::{self, AuthSettings, IntrospectionSettings, SettingsError};
+use crate::auth::{
+    self, AuthSettings, IntrospectionSettings, IssuerSettings, JwtSettings, Method, SettingsError, TermsSettings,
+};
 use crate::config::ServerDocument;
-use crate::config::server::{AuthSpec, IntrospectionSpec, OktaSpec, ServerSpec, TokenSpec};
+use crate::config::server::{
+    AuthSpec, ClientAuthSpec, ClientSpec, IntrospectionSpec, IssuerSpec, JwtSpec, OktaSpec, ServerSpec, TokenSpec,
+    ValidationSpec,
+};
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
+use crate::oauth::{ClientAuth, OauthClient, SigningKey};
 use crate::quantity;
 
 /// Where the server listens unless told otherwise.
@@ -280,72 +287,71 @@ impl Reader {
     }
 
     fn auth(&mut self, spec: &AuthSpec, at: &At<'_>) -> Option<AuthSettings> {
-        match spec {
-            AuthSpec::None(_) => Some(AuthSettings::None),
-            AuthSpec::Okta(okta) => self.okta(okta, &at.get("okta")),
-            AuthSpec::Introspection(spec) => self.introspection(spec, &at.get("introspection")),
+        let AuthSpec { okta, introspection, jwt, issuers, none, anonymous: _ } = spec;
+        let one = [
+            ("okta", okta.clone().map(IssuerSpec::Okta)),
+            ("introspection", introspection.clone().map(IssuerSpec::Introspection)),
+            ("jwt", jwt.clone().map(IssuerSpec::Jwt)),
+        ];
+        let mut given: Vec<&str> = one.iter().filter(|(_, spec)| spec.is_some()).map(|(key, _)| *key).collect();
+        given.extend(issuers.as_ref().map(|_| "issuers"));
+        given.extend(none.map(|_| "none"));
+        match given.as_slice() {
+            [] => {
+                self.push(at.error(
+                    Code::MissingAuth,
+                    "`auth` says nothing about who may call",
+                    "write one of `okta`, `introspection`, `jwt`, `issuers` and `none`",
+                ));
+                return None;
+            }
+            [_] => {}
+            [first, second, ..] => {
+                let message = format!("`auth` takes either `{first}` or `{second}`");
+                let finding = at.get(second).error(Code::ConflictingKeys, message, "one too many");
+                self.push(finding.help("several at once: `issuers: [{ okta: … }, { jwt: … }]`"));
+                return None;
+            }
         }
-    }
-
-    fn okta(&mut self, spec: &OktaSpec, at: &At<'_>) -> Option<AuthSettings> {
-        let OktaSpec { domain, authorization_server, validation: _, client_id, client_secret, audience, client_ids } =
-            spec;
-        let domain = self.string(domain, &at.get("domain"));
-        let server = self.optional(authorization_server.as_deref(), &at.get("authorization_server"));
-        let client_id = self.string(client_id, &at.get("client_id"));
-        let client_secret = self.string(client_secret, &at.get("client_secret"));
-        let audience = self.string(audience, &at.get("audience"));
-        let urls = match auth::okta(&domain?, server.as_deref()) {
-            Ok(urls) => urls,
-            Err(error) => {
+        if none.is_some() {
+            return Some(AuthSettings::None);
+        }
+        let several = issuers.iter().flatten().enumerate().map(|(index, spec)| {
+            let key = match spec {
+                IssuerSpec::Okta(_) => "okta",
+                IssuerSpec::Introspection(_) => "introspection",
+                IssuerSpec::Jwt(_) => "jwt",
+            };
+            (at.get("issuers").index(index).get(key), spec.clone())
+        });
+        let one = one.into_iter().filter_map(|(key, spec)| Some((at.get(key), spec?)));
+        let specs: Vec<(At<'_>, IssuerSpec)> = one.chain(several).collect();
+        if specs.is_empty() {
+            self.push(at.get("issuers").error(Code::MissingAuth, "`issuers` lists none", "who may call?"));
+            return None;
+        }
+        let settings: Vec<Option<IssuerSettings>> = specs.iter().map(|(at, spec)| self.issuer(spec, at)).collect();
+        let settings: Vec<IssuerSettings> = settings.into_iter().collect::<Option<_>>()?;
+        let settings = AuthSettings::Issuers(settings);
+        // What is wrong with one of them has been said at its key; this is about all of them together.
+        if let Err(errors) = auth::build(settings.clone()) {
+            for error in errors {
                 self.settings_error(&error, at);
-                return None;
             }
-        };
-        self.proven(
-            IntrospectionSettings {
-                endpoint: urls.endpoint,
-                issuer: Some(urls.issuer),
-                client_id: client_id?,
-                client_secret: client_secret?.into(),
-                audience: audience?,
-                client_ids: client_ids.clone(),
-            },
-            at,
-        )
+            return None;
+        }
+        Some(settings)
     }
 
-    fn introspection(&mut self, spec: &IntrospectionSpec, at: &At<'_>) -> Option<AuthSettings> {
-        let IntrospectionSpec { url, issuer, client_id, client_secret, audience, client_ids } = spec;
-        let url = self.string(url, &at.get("url"));
-        let issuer = self.optional(issuer.as_deref(), &at.get("issuer"));
-        let client_id = self.string(client_id, &at.get("client_id"));
-        let client_secret = self.string(client_secret, &at.get("client_secret"));
-        let audience = self.string(audience, &at.get("audience"));
-        let endpoint = match auth::endpoint(&url?) {
-            Ok(endpoint) => endpoint,
-            Err(error) => {
-                self.settings_error(&error, at);
-                return None;
-            }
+    fn issuer(&mut self, spec: &IssuerSpec, at: &At<'_>) -> Option<IssuerSettings> {
+        let (method, cache) = match spec {
+            IssuerSpec::Okta(spec) => (self.okta(spec, at), &spec.cache),
+            IssuerSpec::Introspection(spec) => (self.introspection(spec, at), &spec.cache),
+            IssuerSpec::Jwt(spec) => (self.jwt(spec, at), &spec.cache),
         };
-        self.proven(
-            IntrospectionSettings {
-                endpoint,
-                issuer,
-                client_id: client_id?,
-                client_secret: client_secret?.into(),
-                audience: audience?,
-                client_ids: client_ids.clone(),
-            },
-            at,
-        )
-    }
-
-    /// Lets `auth` say everything that is wrong, each at its key.
-    fn proven(&mut self, settings: IntrospectionSettings, at: &At<'_>) -> Option<AuthSettings> {
-        let settings = AuthSettings::Introspection(settings);
-        match auth::build(settings.clone()) {
+        let keep = self.keep(cache.as_deref(), &at.get("cache"));
+        let settings = IssuerSettings { method: method?, keep };
+        match auth::build(AuthSettings::Issuers(vec![settings.clone()])) {
             Ok(_) => Some(settings),
             Err(errors) => {
                 for error in errors {
@@ -354,6 +360,143 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// How long verdicts are kept. It weakens what `introspection` is for, so it is said.
+    fn keep(&mut self, written: Option<&str>, at: &At<'_>) -> Option<Duration> {
+        let time = self.duration(written?, at)?;
+        if time > auth::MAX_KEEP {
+            self.push(at.error(
+                Code::InvalidQuantity,
+                "verdicts on tokens are kept for 5 minutes at most",
+                "a revoked token stays good for as long",
+            ));
+        }
+        (!time.is_zero()).then_some(time)
+    }
+
+    fn okta(&mut self, spec: &OktaSpec, at: &At<'_>) -> Option<Method> {
+        let OktaSpec { domain, authorization_server, validation, audience, client_ids, client, cache: _ } = spec;
+        let domain = self.string(domain, &at.get("domain"));
+        let server = self.optional(authorization_server.as_deref(), &at.get("authorization_server"));
+        let audience = self.string(audience, &at.get("audience"));
+        let client = match validation {
+            ValidationSpec::Jwks => None,
+            ValidationSpec::Introspection | ValidationSpec::Both => Some(self.client(client, at)?),
+        };
+        let urls = match auth::okta(&domain?, server.as_deref()) {
+            Ok(urls) => urls,
+            Err(error) => {
+                self.settings_error(&error, at);
+                return None;
+            }
+        };
+        if server.is_none() && *validation != ValidationSpec::Introspection {
+            self.push(
+                at.get("validation")
+                    .error(
+                        Code::InvalidValue,
+                        "tokens of Okta's org authorization server can't be checked by keys",
+                        "its keys are not published",
+                    )
+                    .help(
+                        "write `validation: introspection`, or name a custom `authorization_server` such as `default`",
+                    ),
+            );
+            return None;
+        }
+        let terms =
+            TermsSettings { issuer: Some(urls.issuer.clone()), audience: audience?, client_ids: client_ids.clone() };
+        let jwt = JwtSettings { issuer: urls.issuer, keys: None, terms: terms.clone(), algorithms: None };
+        Some(match client {
+            None => Method::Jwt(jwt),
+            Some(client) => {
+                let introspection = IntrospectionSettings { endpoint: urls.endpoint, client, terms };
+                match validation {
+                    ValidationSpec::Both => Method::Both(Box::new((jwt, introspection))),
+                    ValidationSpec::Introspection | ValidationSpec::Jwks => Method::Introspection(introspection),
+                }
+            }
+        })
+    }
+
+    fn introspection(&mut self, spec: &IntrospectionSpec, at: &At<'_>) -> Option<Method> {
+        let IntrospectionSpec { url, issuer, audience, client_ids, client, cache: _ } = spec;
+        let url = self.string(url, &at.get("url"));
+        let issuer = self.optional(issuer.as_deref(), &at.get("issuer"));
+        let audience = self.string(audience, &at.get("audience"));
+        let client = self.client(client, at);
+        let endpoint = self.accepted(auth::endpoint(&url?), at)?;
+        let terms = TermsSettings { issuer, audience: audience?, client_ids: client_ids.clone() };
+        Some(Method::Introspection(IntrospectionSettings { endpoint, client: client?, terms }))
+    }
+
+    fn jwt(&mut self, spec: &JwtSpec, at: &At<'_>) -> Option<Method> {
+        let JwtSpec { issuer, jwks_url, audience, client_ids, algorithms, cache: _ } = spec;
+        let issuer = self.string(issuer, &at.get("issuer"));
+        let keys = self.optional(jwks_url.as_deref(), &at.get("jwks_url"));
+        let audience = self.string(audience, &at.get("audience"));
+        let issuer = issuer?;
+        self.accepted(auth::issuer(&issuer), at)?;
+        let keys = match keys {
+            Some(written) => Some(self.accepted(auth::keys_url(&written), at)?),
+            None => None,
+        };
+        let terms = TermsSettings { issuer: Some(issuer.clone()), audience: audience?, client_ids: client_ids.clone() };
+        Some(Method::Jwt(JwtSettings { issuer, keys, terms, algorithms: algorithms.clone() }))
+    }
+
+    fn accepted<T>(&mut self, checked: Result<T, SettingsError>, at: &At<'_>) -> Option<T> {
+        checked.map_err(|error| self.settings_error(&error, at)).ok()
+    }
+
+    /// Our own client: a secret or a private key, and not both.
+    fn client(&mut self, spec: &ClientSpec, at: &At<'_>) -> Option<OauthClient> {
+        let ClientSpec { client_id, client_secret, private_key, key_id, client_auth } = spec;
+        let Some(client_id) = client_id else {
+            self.push(at.error(Code::MissingKey, "missing key `client_id`", "needs the id of our own client"));
+            return None;
+        };
+        let id = self.string(client_id, &at.get("client_id"));
+        let auth = match (client_secret, private_key) {
+            (Some(secret), None) => {
+                let secret = self.string(secret, &at.get("client_secret")).map(SecretString::from)?;
+                match client_auth {
+                    Some(ClientAuthSpec::ClientSecretPost) => ClientAuth::Post(secret),
+                    Some(ClientAuthSpec::ClientSecretBasic) | None => ClientAuth::Basic(secret),
+                }
+            }
+            (None, Some(key)) => {
+                let key_at = at.get("private_key");
+                let pem = self.string(key, &key_at).map(SecretString::from)?;
+                let Some(key) = SigningKey::read(&pem, key_id.clone()) else {
+                    self.push(key_at.error(
+                        Code::InvalidCertificate,
+                        "`private_key` can't be used",
+                        "expected an RSA or EC private key in PEM, such as `${file:key.pem}`",
+                    ));
+                    return None;
+                };
+                ClientAuth::PrivateKey(key)
+            }
+            (Some(_), Some(_)) => {
+                self.push(at.get("private_key").error(
+                    Code::ConflictingKeys,
+                    "a client has either `client_secret` or `private_key`",
+                    "one too many",
+                ));
+                return None;
+            }
+            (None, None) => {
+                self.push(at.error(
+                    Code::MissingSecret,
+                    "missing `client_secret` or `private_key`",
+                    "how does our own client prove who it is?",
+                ));
+                return None;
+            }
+        };
+        Some(OauthClient { id: id?, auth })
     }
 
     fn settings_error(&mut self, error: &SettingsError, at: &At<'_>) {
@@ -365,7 +508,12 @@ impl Reader {
             | SettingsError::Fragment
             | SettingsError::NotOnlyDomain { .. }
             | SettingsError::AdminDomain { .. } => Code::InvalidUrl,
-            SettingsError::NotServerId | SettingsError::NoClients | SettingsError::Net(_) => Code::InvalidValue,
+            SettingsError::NotServerId
+            | SettingsError::NoClients
+            | SettingsError::NoAlgorithms
+            | SettingsError::NoIssuer
+            | SettingsError::SameIssuer(_)
+            | SettingsError::Net(_) => Code::InvalidValue,
         };
         let key = error.key();
         let at = key.map_or_else(|| at.clone(), |key| at.get(key));
@@ -389,15 +537,21 @@ impl Reader {
 
     fn request_timeout(&mut self, spec: &ServerSpec, root: &At<'_>) -> Duration {
         const DEFAULT: Duration = Duration::from_mins(1);
-        let Some(written) = spec.limits.request_timeout.as_deref() else { return DEFAULT };
-        quantity::duration(written).unwrap_or_else(|| {
-            self.push(root.get("limits").get("request_timeout").error(
+        let written = spec.limits.request_timeout.as_deref();
+        let at = root.get("limits").get("request_timeout");
+        written.and_then(|written| self.duration(written, &at)).unwrap_or(DEFAULT)
+    }
+
+    fn duration(&mut self, written: &str, at: &At<'_>) -> Option<Duration> {
+        let duration = quantity::duration(written);
+        if duration.is_none() {
+            self.push(at.error(
                 Code::InvalidQuantity,
                 format!("`{written}` is not a duration"),
                 "write a whole number and a unit, such as `30s` or `2m`",
             ));
-            DEFAULT
-        })
+        }
+        duration
     }
 
     fn optional(&mut self, written: Option<&str>, at: &At<'_>) -> Option<String> {

@@ -1,4 +1,4 @@
-//! `cache`: answers kept for a while, for the same request of the same caller. The only module that names moka.
+//! `cache`: answers kept for a while, for the same request of the same caller.
 
 use std::fmt;
 use std::time::Duration;

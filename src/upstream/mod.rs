@@ -1,6 +1,5 @@
 //! The one place where a request to an API is made.
 
-mod breaker;
 mod cache;
 pub mod pages;
 mod rate;
@@ -15,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use crate::breaker::Breaker;
 use crate::call::{CallError, Request};
 use crate::catalog::compile::{base_url, insecure_url, keeps_secrets};
 use crate::catalog::{TlsDef, UpstreamDef};
@@ -25,7 +25,6 @@ use crate::principal::Principal;
 use crate::secret::{Secrets, Text};
 use crate::shape::Reply;
 
-use breaker::Breaker;
 use retry::Retry;
 
 pub use cache::{Key, ReplyCache};

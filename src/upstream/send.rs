@@ -6,8 +6,8 @@ use http::{HeaderValue, header};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::breaker::Breaker;
 use super::{Guard, HttpUpstream, Upstream};
+use crate::breaker::Breaker;
 use crate::call::{ACCEPT, CallError, Request, WireBody};
 use crate::catalog::encode_segment;
 use crate::credential::{BoxFuture, SignIn};

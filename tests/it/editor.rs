@@ -204,8 +204,8 @@ fn completion_offers_what_can_stand_there() {
 
     let keys = "listen public_url bridges auth stdio allowed_hosts allowed_origins allow_env limits";
     offers("tollbridge", "▮\n", keys);
-    offers("tollbridge", "auth:\n  ▮\n", "okta introspection none");
-    let keys = "domain authorization_server validation client_id client_secret audience client_ids";
+    offers("tollbridge", "auth:\n  ▮\n", "okta introspection jwt issuers none anonymous");
+    let keys = "domain authorization_server validation audience client_ids client_id client_secret private_key key_id client_auth cache";
     offers("tollbridge", "auth:\n  okta:\n    ▮\n", keys);
     offers("tollbridge", "stdio:\n  token: ▮\n", "env argument");
 }
@@ -236,7 +236,7 @@ fn hover_shows_what_a_key_is_for() {
     shows("bridge", &parameter("i▮n: query"), "Where the parameter goes. Inferred:");
     shows("bridge", &parameter("requi▮red: false"), "`false` makes the parameter optional.");
     shows("bridge", &parameter("for▮mat: date"), "What a text stands for.");
-    shows("tollbridge", "auth: { okta▮: {} }\n", "Okta: RFC 7662 introspection");
+    shows("tollbridge", "auth: { okta▮: {} }\n", "Okta, at the org or a custom authorization server");
 
     let schema = std::fs::read(root().join("schemas/tollbridge.schema.json")).unwrap();
     let schema: Value = serde_json::from_slice(&schema).unwrap();

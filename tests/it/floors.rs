@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::support::root;
 
 /// The rooms, by floor. Rooms on one floor do not know each other.
-const FLOORS: [&[&str]; 12] = [
-    &["diag", "principal", "quantity", "secret"],
+const FLOORS: [&[&str]; 13] = [
+    &["breaker", "diag", "principal", "quantity", "secret", "unique"],
     &["config", "template", "json_schema"],
     &["shape"],
     &["catalog"],
     &["call"],
     &["net"],
+    &["oauth"],
     &["auth", "credential"],
     &["upstream"],
     &["live"],
@@ -21,13 +22,14 @@ const FLOORS: [&[&str]; 12] = [
 ];
 
 /// What may be named where.
-const GATES: [(&str, &[&str]); 13] = [
+const GATES: [(&str, &[&str]); 14] = [
     ("minijinja::", &["template.rs"]),
     ("serde_saphyr", &["config/yaml"]),
     ("jsonschema::", &["json_schema.rs", "catalog/input.rs", "config/schema"]),
     ("jmespath::", &["shape/select.rs"]),
     ("governor::", &["upstream/rate.rs"]),
-    ("moka::", &["upstream/cache.rs"]),
+    ("moka::", &["upstream/cache.rs", "auth/kept.rs"]),
+    ("jsonwebtoken::", &["auth/", "oauth/client.rs", "demo/"]),
     ("rmcp::", &["mcp/"]),
     ("axum::", &["serve/", "demo/"]),
     ("notify_debouncer_full", &["live/watch.rs"]),

@@ -21,6 +21,7 @@ mod explain;
 mod floors;
 mod guide;
 mod http;
+mod identity;
 mod language;
 mod online;
 mod paths;

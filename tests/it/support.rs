@@ -245,6 +245,17 @@ impl Provider {
         answer["token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
     }
 
+    /// What stands under `okta:` to ask this provider.
+    pub fn okta(&self) -> Value {
+        json!({
+            "domain": self.origin,
+            "authorization_server": "default",
+            "client_id": "bridge",
+            "client_secret": "${OKTA_CLIENT_SECRET}",
+            "audience": "api://enterprise",
+        })
+    }
+
     pub fn user(&self, name: &str) -> String {
         self.token(&json!({ "user": name }))
     }
@@ -278,6 +289,15 @@ fn post(url: &str, body: Option<&Value>) -> Value {
     if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{answer}")) }
 }
 
+/// Waits until something holds that nobody tells us about.
+pub fn until(mut holds: impl FnMut() -> bool) {
+    let end = std::time::SystemTime::now() + PATIENCE;
+    while !holds() {
+        assert!(std::time::SystemTime::now() < end, "waited in vain");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
@@ -301,19 +321,15 @@ impl Fixture {
 
     /// A folder whose server file asks this provider about every token.
     pub fn with_okta(provider: &Provider) -> Self {
+        Self::with_auth(&json!({ "okta": provider.okta() })).env("OKTA_CLIENT_SECRET", "bridge-secret")
+    }
+
+    /// A folder whose server file has this `auth`.
+    pub fn with_auth(auth: &Value) -> Self {
         let mut fixture = Self::new();
         fixture.args.clear();
-        let server = json!({
-            "auth": { "okta": {
-                "domain": provider.origin,
-                "authorization_server": "default",
-                "client_id": "bridge",
-                "client_secret": "${OKTA_CLIENT_SECRET}",
-                "audience": "api://enterprise",
-            } },
-        });
-        fixture.write("tollbridge.yaml", &server.to_string());
-        fixture.env("OKTA_CLIENT_SECRET", "bridge-secret")
+        fixture.write("tollbridge.yaml", &json!({ "auth": auth }).to_string());
+        fixture
     }
 
     pub fn write(&mut self, name: &str, text: &str) {

@@ -9,7 +9,7 @@ import * as users from './users.mjs';
 const trouble = {
   500: (ctx) => answer(ctx, 500, { errorCode: 'E0000009', errorSummary: 'Internal Server Error' }),
   429: (ctx) => {
-    ctx.set({ 'X-Rate-Limit-Limit': '600', 'X-Rate-Limit-Remaining': '0', 'X-Rate-Limit-Reset': String(Math.floor(Date.now() / 1000) + 60) });
+    ctx.set({ 'X-Rate-Limit-Limit': '600', 'X-Rate-Limit-Remaining': '0', 'X-Rate-Limit-Reset': String(Math.ceil(Date.now() / 1000) + 2) });
     answer(ctx, 429, { errorCode: 'E0000047', errorSummary: 'You exceeded the maximum number of requests. Try again in a while.' });
   },
   html: (ctx) => {

@@ -1,4 +1,4 @@
-//! The circuit breaker: an API that does not answer is left alone for a while, and calls are refused at once.
+//! The circuit breaker: a server that does not answer is left alone for a while, and calls are refused at once.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,11 +6,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::catalog::BreakerDef;
+/// When a server that does not answer is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerDef {
+    /// How many requests in a row must go without an answer.
+    pub failures: u32,
+    /// How long calls are refused then.
+    pub pause: Duration,
+}
 
 /// Counts requests in a row that went without an answer.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     def: BreakerDef,
     /// Below the limit, this is all that a call looks at.
     failed: AtomicU32,
@@ -27,7 +34,7 @@ struct Open {
 }
 
 /// Leave to try. What came of it is said once; a pass that is dropped without a word changes nothing.
-pub(super) struct Pass<'b> {
+pub(crate) struct Pass<'b> {
     breaker: &'b Breaker,
     trial: bool,
 }
@@ -35,12 +42,12 @@ pub(super) struct Pass<'b> {
 // === impl Breaker ===
 
 impl Breaker {
-    pub(super) fn new(def: BreakerDef) -> Self {
+    pub(crate) fn new(def: BreakerDef) -> Self {
         let open = Open { until: Instant::now(), trial: false };
         Self { def, failed: AtomicU32::new(0), open: Mutex::new(open) }
     }
 
-    pub(super) fn def(&self) -> BreakerDef {
+    pub(crate) fn def(&self) -> BreakerDef {
         self.def
     }
 
@@ -48,7 +55,7 @@ impl Breaker {
     ///
     /// # Errors
     /// Returns how long it is until the next one is let through.
-    pub(super) fn admit(&self) -> Result<Pass<'_>, Duration> {
+    pub(crate) fn admit(&self) -> Result<Pass<'_>, Duration> {
         if self.failed.load(Ordering::Relaxed) < self.def.failures {
             return Ok(Pass { breaker: self, trial: false });
         }
@@ -58,7 +65,7 @@ impl Breaker {
             return Err(open.until - now);
         }
         if open.trial {
-            // Whether the API is back will be known soon.
+            // Whether the server is back will be known soon.
             return Err(Duration::from_secs(1));
         }
         open.trial = true;
@@ -73,15 +80,15 @@ impl Breaker {
 // === impl Pass ===
 
 impl Pass<'_> {
-    /// The API answered, in whatever way.
-    pub(super) fn answered(self) {
+    /// The server answered, in whatever way.
+    pub(crate) fn answered(self) {
         if self.breaker.failed.load(Ordering::Relaxed) > 0 {
             self.breaker.failed.store(0, Ordering::Relaxed);
         }
     }
 
-    /// The API did not answer.
-    pub(super) fn failed(self) {
+    /// The server did not answer.
+    pub(crate) fn failed(self) {
         let failed = self.breaker.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failed >= self.breaker.def.failures {
             // Requests that were under way fail one after the other; the pause begins with the last.
@@ -103,7 +110,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_api_that_does_not_answer_gets_a_rest_and_one_trial() {
+    async fn a_server_that_does_not_answer_gets_a_rest_and_one_trial() {
         let breaker = Breaker::new(BreakerDef { failures: 2, pause: Duration::from_secs(10) });
         breaker.admit().ok().unwrap().failed();
         breaker.admit().ok().unwrap().answered();

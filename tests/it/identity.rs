@@ -1,0 +1,404 @@
+//! Who may call: tokens checked by keys, by asking, by both, by several issuers, and kept verdicts.
+
+use std::sync::Arc;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Api, Fixture, Provider, Reply, Server, until};
+
+const BRIDGE: &str = r#"
+bridge: hr
+upstream: { url: "${API}", credentials: none }
+claims: { gpid: [gpid, sub] }
+tools:
+  who: { description: Who is calling., endpoint: "GET /who/{gpid}", parameters: { gpid: { claim: gpid } } }
+"#;
+
+fn serve(auth: &Value) -> (Api, Server) {
+    let api = Api::start();
+    let fixture = Fixture::with_auth(auth).bridge(BRIDGE).env("API", &api.url());
+    (api, fixture.env("OKTA_CLIENT_SECRET", "bridge-secret").serve())
+}
+
+fn call(server: &Server, token: &str) -> Reply {
+    server.rpc("/mcp", Some(token), "tools/call", &json!({"name": "who", "arguments": {}}))
+}
+
+/// The reason that the log gives for the refusal of a token.
+fn refused(server: &Server, token: &str) -> String {
+    let reply = call(server, token);
+    assert_eq!(reply.status, 401, "{token}: {}", reply.body);
+    assert_eq!(reply.json()["error"]["message"], "Access denied: Invalid or expired token");
+    let challenge = reply.header("www-authenticate").unwrap();
+    assert!(challenge.contains("error=\"invalid_token\"") && challenge.contains("resource_metadata="), "{challenge}");
+    let line: Value = serde_json::from_str(&server.wait_for("Access denied.")).unwrap();
+    line["fields"]["reason"].as_str().unwrap().to_owned()
+}
+
+fn okta(provider: &Provider, changes: &Value) -> Value {
+    let mut okta = provider.okta();
+    for (key, value) in changes.as_object().unwrap() {
+        okta[key] = value.clone();
+    }
+    okta
+}
+
+/// An issuer that signs whatever it is told to.
+struct Forger {
+    site: Api,
+    key: Arc<EncodingKey>,
+    jwk: Value,
+    pem: String,
+}
+
+impl Forger {
+    fn new() -> Self {
+        let site = Api::start();
+        let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'static> = key.as_der().unwrap();
+        let body = STANDARD.encode(der.as_ref());
+        let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let public = key.public_key();
+        let jwk = json!({
+            "kty": "RSA", "use": "sig",
+            "n": part(public.modulus().big_endian_without_leading_zero()),
+            "e": part(public.exponent().big_endian_without_leading_zero()),
+        });
+        let forger = Self { site, key: Arc::new(EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap()), jwk, pem };
+        let (issuer, keys) = (forger.issuer(), format!("{}/keys", forger.issuer()));
+        let document = json!({"issuer": issuer, "jwks_uri": keys});
+        forger.site.answer("/.well-known", Answer::json(200, &document));
+        forger.lists(&["k1"]);
+        forger
+    }
+
+    fn issuer(&self) -> String {
+        self.site.url()
+    }
+
+    /// Lists its key under these names.
+    fn lists(&self, names: &[&str]) {
+        let key = |name: &&str| {
+            let mut key = self.jwk.clone();
+            key["kid"] = json!(name);
+            key
+        };
+        let keys: Vec<Value> = names.iter().map(key).collect();
+        self.site.answer("/keys", Answer::json(200, &json!({ "keys": keys })));
+    }
+
+    fn fetches(&self) -> usize {
+        self.site.lines().iter().filter(|line| line.contains("/keys")).count()
+    }
+
+    fn claims(&self) -> Value {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        json!({
+            "iss": self.issuer(), "aud": "api://enterprise", "sub": "alice", "gpid": "7", "cid": "app",
+            "iat": now, "exp": now + 600, "scp": ["hr.read"],
+        })
+    }
+
+    /// Signs the claims as they are written, so that they need not make sense.
+    fn sign(&self, header: &Value, claims: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!("{}.{}", part(&header.to_string()), part(claims));
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, Algorithm::RS256).unwrap();
+        format!("{signed}.{signature}")
+    }
+
+    fn token(&self, changes: &Value) -> String {
+        let mut claims = self.claims();
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        claims.as_object_mut().unwrap().retain(|_, value| *value != "absent");
+        self.sign(&json!({"alg": "RS256", "kid": "k1"}), &claims.to_string())
+    }
+
+    fn jwt(&self) -> Value {
+        json!({"jwt": {"issuer": self.issuer(), "audience": "api://enterprise"}})
+    }
+}
+
+#[test]
+fn tokens_are_checked_by_keys_and_nobody_is_asked() {
+    let provider = Provider::start();
+    let (api, server) = serve(&json!({ "okta": okta(&provider, &json!({"validation": "jwks"})) }));
+    let jwt = |changes: Value| {
+        let mut request = json!({"kind": "jwt"});
+        for (key, value) in changes.as_object().unwrap() {
+            request[key] = value.clone();
+        }
+        provider.token(&request)
+    };
+    for _ in 0..3 {
+        let reply = call(&server, &jwt(json!({})));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    assert_eq!(api.lines(), ["GET /who/10012345"; 3]);
+    assert!(refused(&server, &provider.user("alice")).contains("no JWT"));
+    assert!(refused(&server, &jwt(json!({"audience": "api://other"}))).contains("audience"));
+    assert!(refused(&server, &jwt(json!({"ttl": -1}))).contains("expired"));
+    assert!(!refused(&server, &provider.token(&json!({"kind": "id"}))).is_empty());
+    assert!(refused(&server, &provider.token(&json!({"kind": "dpop"}))).contains("JWT"));
+    assert_eq!(api.requests().len(), 3);
+    assert_eq!(provider.introspections()["count"], 0);
+}
+
+#[test]
+fn forged_tokens_are_refused_and_nothing_is_sent() {
+    let forger = Forger::new();
+    let (api, server) = serve(&forger.jwt());
+    assert_eq!(call(&server, &forger.token(&json!({}))).status, 200);
+    assert_eq!(call(&server, &forger.token(&json!({"aud": ["api://x", "api://enterprise"]}))).status, 200);
+    let typed = forger.sign(&json!({"alg": "RS256", "kid": "k1", "typ": "at+JWT"}), &forger.claims().to_string());
+    assert_eq!(call(&server, &typed).status, 200);
+    let sent = api.requests().len();
+
+    let far = forger.claims()["exp"].as_u64().unwrap();
+    let mut bad: Vec<(String, &str)> = [
+        (json!({"aud": "api://other"}), "audience"),
+        (json!({"aud": "absent"}), "audience"),
+        (json!({"aud": ["api://other", 1, null]}), "audience"),
+        (json!({"iss": "https://evil.example"}), "issuer"),
+        (json!({"iss": "absent"}), "issuer"),
+        (json!({"exp": 1}), "expired"),
+        (json!({"exp": "absent"}), "malformed"),
+        (json!({"exp": far.to_string()}), "malformed"),
+        (json!({"exp": u64::MAX}), "malformed"),
+        (json!({"nbf": far}), "not valid yet"),
+        (json!({"nbf": far.to_string()}), "malformed"),
+        (json!({"iat": far}), "not valid yet"),
+        (json!({"nonce": "n"}), "access token"),
+        (json!({"at_hash": "h"}), "access token"),
+        (json!({"token_use": "id"}), "access token"),
+        (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
+    ]
+    .into_iter()
+    .map(|(changes, reason)| (forger.token(&changes), reason))
+    .collect();
+    let claims = forger.claims().to_string();
+    let sign = |header: Value| forger.sign(&header, &claims);
+    let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+    let unsigned =
+        |header: Value, signature: &str| format!("{}.{}.{signature}", part(header.to_string()), part(claims.clone()));
+    let shared = EncodingKey::from_secret(forger.jwk["n"].as_str().unwrap().as_bytes());
+    let mut symmetric = Header::new(Algorithm::HS256);
+    symmetric.kid = Some("k1".to_owned());
+    let mut changed = sign(json!({"alg": "RS256", "kid": "k1"})).into_bytes();
+    let middle = changed.iter().position(|byte| *byte == b'.').unwrap() + 20;
+    changed[middle] = if changed[middle] == b'A' { b'B' } else { b'A' };
+    let duplicate = claims.replacen('{', "{\"aud\":\"api://enterprise\",", 1);
+    bad.extend([
+        (unsigned(json!({"alg": "none"}), "x"), "signature algorithm"),
+        (unsigned(json!({"alg": "NONE", "kid": "k1"}), "x"), "signature algorithm"),
+        (encode(&symmetric, &forger.claims(), &shared).unwrap(), "signature algorithm"),
+        (sign(json!({"alg": "ES256", "kid": "k1"})), "signature algorithm"),
+        (sign(json!({"alg": "RS512", "kid": "k1"})), "signature of the token is wrong"),
+        (sign(json!({"alg": "RS256", "kid": "../../dev/null"})), "does not list"),
+        (sign(json!({"alg": "RS256", "kid": "k".repeat(2000)})), "malformed"),
+        (sign(json!({"alg": "RS256", "kid": 1})), "malformed"),
+        (sign(json!({"alg": "RS256", "kid": "k1", "crit": ["b64"], "b64": false})), "critical extension"),
+        (
+            sign(json!({"alg": "RS256", "kid": "k2", "jwk": forger.jwk, "jku": format!("{}/evil", forger.issuer())})),
+            "does not list",
+        ),
+        (sign(json!({"alg": "RS256", "kid": "k1", "typ": "id_token"})), "access token"),
+        (
+            sign(json!({"alg": "RS256", "kid": "k1", "typ": "application/okta-internal-at+jwt"})),
+            "org authorization server",
+        ),
+        (forger.sign(&json!({"alg": "RS256", "kid": "k1"}), &duplicate), "malformed"),
+        (forger.sign(&json!({"alg": "RS256", "kid": "k1"}), "[1]"), "malformed"),
+        (String::from_utf8(changed).unwrap(), "signature of the token is wrong"),
+        ("a.b".to_owned(), "JWT"),
+        ("a.b.c".to_owned(), "JWT"),
+        ("....".to_owned(), "JWT"),
+    ]);
+    for (token, expected) in &bad {
+        let reason = refused(&server, token);
+        assert!(reason.contains(expected), "{reason}, expected {expected}: {token}");
+    }
+    assert_eq!(call(&server, &"a.".repeat(50_000)).status, 401);
+    assert_eq!(api.requests().len(), sent, "something was sent");
+    assert!(forger.site.lines().iter().all(|line| !line.contains("evil")), "{:?}", forger.site.lines());
+}
+
+#[test]
+fn a_new_key_is_taken_up_and_made_up_ones_lead_to_no_storm() {
+    let forger = Forger::new();
+    let (_, server) = serve(&forger.jwt());
+    assert_eq!(call(&server, &forger.token(&json!({}))).status, 200);
+    assert_eq!(forger.fetches(), 1);
+    let named = |name: &str| forger.sign(&json!({"alg": "RS256", "kid": name}), &forger.claims().to_string());
+    // The first fetch is a moment ago, so a name that is not there is not looked for yet.
+    for number in 0..50 {
+        assert_eq!(call(&server, &named(&format!("made-up-{number}"))).status, 401);
+        assert_eq!(call(&server, &forger.token(&json!({}))).status, 200);
+    }
+    assert_eq!(forger.fetches(), 1);
+}
+
+#[test]
+fn keys_that_can_not_be_fetched_are_503_and_all_is_well_when_they_can() {
+    let forger = Forger::new();
+    forger.site.answer("/keys", Answer::text(500, "no"));
+    let (api, server) = serve(&forger.jwt());
+    let token = forger.token(&json!({}));
+    let reply = call(&server, &token);
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert!(reply.header("www-authenticate").is_none());
+    assert!(api.requests().is_empty());
+    forger.lists(&["k0", "k1"]);
+    until(|| call(&server, &token).status == 200);
+
+    // A document of another issuer is nobody's.
+    let other = Forger::new();
+    other.site.answer(
+        "/.well-known",
+        Answer::json(200, &json!({"issuer": "https://evil.example", "jwks_uri": format!("{}/keys", other.issuer())})),
+    );
+    let (_, server) = serve(&other.jwt());
+    assert_eq!(call(&server, &other.token(&json!({}))).status, 503);
+    assert_eq!(other.fetches(), 0);
+}
+
+#[test]
+fn keys_and_introspection_together_refuse_what_either_refuses() {
+    let provider = Provider::start();
+    let (_, server) = serve(&json!({ "okta": okta(&provider, &json!({"validation": "jwks+introspection"})) }));
+    let token = provider.token(&json!({"kind": "jwt"}));
+    assert_eq!(call(&server, &token).status, 200);
+    let asked = provider.introspections()["count"].clone();
+    assert_eq!(asked, 1);
+    let mut garbage = token.clone();
+    garbage.replace_range(token.len() - 10.., "AAAAAAAAAA");
+    refused(&server, &garbage);
+    refused(&server, &provider.user("alice"));
+    assert_eq!(provider.introspections()["count"], asked, "garbage reached the provider");
+    provider.revoke(&token);
+    assert_eq!(refused(&server, &token), "the token is not active");
+}
+
+#[test]
+fn a_token_is_checked_by_the_issuer_that_it_names() {
+    let provider = Provider::start();
+    let forger = Forger::new();
+    let auth = json!({"issuers": [{ "okta": okta(&provider, &json!({})) }, forger.jwt()]});
+    let (api, server) = serve(&auth);
+    assert_eq!(call(&server, &provider.user("alice")).status, 200);
+    assert_eq!(call(&server, &provider.token(&json!({"kind": "jwt", "user": "bob"}))).status, 200);
+    assert_eq!(provider.introspections()["count"], 2);
+    assert_eq!(call(&server, &forger.token(&json!({}))).status, 200);
+    assert_eq!(provider.introspections()["count"], 2, "the provider saw a token of somebody else");
+    assert_eq!(api.lines(), ["GET /who/10012345", "GET /who/bob", "GET /who/7"]);
+    // The key of one issuer is no key of the other.
+    let crossed = forger.token(&json!({"iss": provider.issuer}));
+    assert_eq!(refused(&server, &crossed), "the token is not active");
+    assert!(refused(&server, &forger.token(&json!({"iss": "https://evil.example"}))).contains("issuer"));
+    let reply = server.send("GET", "/.well-known/oauth-protected-resource", &[], "");
+    assert_eq!(reply.json()["authorization_servers"], json!([provider.issuer, forger.issuer()]));
+}
+
+#[test]
+fn verdicts_are_kept_only_when_asked_for_and_not_for_long() {
+    let provider = Provider::start();
+    let (_, server) = serve(&json!({ "okta": okta(&provider, &json!({"cache": "1s"})) }));
+    assert!(server.log().contains("Verdicts on tokens are kept"), "{}", server.log());
+    let (alice, bob) = (provider.user("alice"), provider.user("bob"));
+    assert_eq!(call(&server, &alice).status, 200);
+    assert_eq!(call(&server, &alice).status, 200);
+    assert_eq!(call(&server, &bob).status, 200);
+    assert_eq!(provider.introspections()["count"], 2);
+    provider.revoke(&alice);
+    until(|| call(&server, &alice).status == 401);
+    // What is refused is not kept.
+    let asked = provider.introspections()["count"].as_u64().unwrap();
+    assert_eq!(call(&server, &alice).status, 401);
+    assert_eq!(provider.introspections()["count"], asked + 1);
+}
+
+#[test]
+fn our_client_proves_who_it_is_in_each_way() {
+    let forger = Forger::new();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let active =
+        json!({"active": true, "iss": forger.issuer(), "aud": "api://enterprise", "sub": "a", "exp": now + 600});
+    forger.site.answer("/introspect", Answer::json(200, &active));
+    let auth = |client: Value| {
+        let url = format!("{}/introspect", forger.issuer());
+        let mut introspection = json!({"url": url, "audience": "api://enterprise", "client_id": "brid ge"});
+        for (key, value) in client.as_object().unwrap() {
+            introspection[key] = value.clone();
+        }
+        json!({ "introspection": introspection })
+    };
+    let form = |body: &[u8]| -> Vec<(String, String)> { url::form_urlencoded::parse(body).into_owned().collect() };
+    let asked = |client: Value| {
+        let (_, server) = serve(&auth(client));
+        assert_eq!(call(&server, "t0ken").status, 200, "{}", server.log());
+        let request = forger.site.last();
+        (request.header("authorization").map(str::to_owned), form(&request.body))
+    };
+    let has = |fields: &[(String, String)], name: &str| {
+        fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    };
+
+    let (authorization, fields) = asked(json!({"client_secret": "s:e"}));
+    assert_eq!(authorization, Some(format!("Basic {}", STANDARD.encode("brid+ge:s%3Ae"))));
+    assert_eq!((has(&fields, "token").as_deref(), has(&fields, "client_secret")), (Some("t0ken"), None));
+
+    let (authorization, fields) = asked(json!({"client_secret": "s:e", "client_auth": "client_secret_post"}));
+    assert_eq!(authorization, None);
+    assert_eq!(
+        (has(&fields, "client_id").as_deref(), has(&fields, "client_secret").as_deref()),
+        (Some("brid ge"), Some("s:e"))
+    );
+
+    let (authorization, fields) = asked(json!({"private_key": forger.pem, "key_id": "b1"}));
+    assert_eq!((authorization, has(&fields, "client_secret")), (None, None));
+    assert_eq!(
+        has(&fields, "client_assertion_type").as_deref(),
+        Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+    );
+    let key = DecodingKey::from_jwk(&serde_json::from_value(forger.jwk.clone()).unwrap()).unwrap();
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.set_audience(&[format!("{}/introspect", forger.issuer())]);
+    let proof = decode::<Value>(has(&fields, "client_assertion").unwrap(), &key, &validation).unwrap();
+    assert_eq!(proof.header.kid.as_deref(), Some("b1"));
+    assert_eq!((&proof.claims["iss"], &proof.claims["sub"]), (&json!("brid ge"), &json!("brid ge")));
+    assert!(proof.claims["exp"].as_u64().unwrap() - proof.claims["iat"].as_u64().unwrap() <= 60);
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_left_alone_for_a_moment() {
+    let provider = Provider::start();
+    let (api, server) = serve(&json!({ "okta": okta(&provider, &json!({})) }));
+    let token = provider.user("alice");
+    provider.mode("close");
+    for _ in 0..20 {
+        assert_eq!(call(&server, &token).status, 503);
+    }
+    let asked = provider.introspections()["count"].as_u64().unwrap();
+    assert!(asked <= 10, "asked {asked} times for 20 calls");
+    assert!(api.requests().is_empty());
+    provider.mode("ok");
+    until(|| call(&server, &token).status == 200);
+    // A busy one says for how long.
+    provider.mode("429");
+    assert_eq!(call(&server, &token).status, 503);
+    let asked = provider.introspections()["count"].as_u64().unwrap();
+    provider.mode("ok");
+    assert_eq!(call(&server, &token).status, 503, "the pause is not over");
+    assert_eq!(provider.introspections()["count"], asked);
+    until(|| call(&server, &token).status == 200);
+}
