@@ -7,7 +7,7 @@ pub mod prepare;
 mod preview;
 mod request;
 
-pub use access::allow;
+pub use access::{Standing, allow, lacks, standing};
 pub use plan::{Plan, plan};
 pub use prepare::{Owner, prepare};
 pub use preview::{Fragment, FragmentSource, Preview, SourceLine};
@@ -24,6 +24,9 @@ pub enum CallError {
     /// The caller: their token lacks something.
     #[error("{0}")]
     Denied(String),
+    /// The caller: for them there is no tool of this name.
+    #[error("no such tool: {0}")]
+    Unknown(String),
     /// The pace: too many calls in too short a time.
     #[error("{0}")]
     Limited(String),

@@ -497,6 +497,12 @@ impl Access {
     /// Whether anybody may call the tool.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.scopes.is_empty() && self.groups.is_empty() && self.when.is_empty()
+        self.scopes.is_empty() && !self.hides()
+    }
+
+    /// Whether the tool does not exist for some callers. Scopes can be asked for, so lacking one hides nothing.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        !self.groups.is_empty() || !self.when.is_empty()
     }
 }

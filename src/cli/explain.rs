@@ -162,10 +162,14 @@ fn text(
         Err(error) => {
             let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
             let _ = writeln!(text, "\n{}: nothing would be sent", printer.paint(red, "Refused"));
-            for line in error.to_string().lines() {
-                let _ = writeln!(text, "  {}", tame(line));
+            if matches!(error, CallError::Unknown(_)) {
+                text.push_str("  For this caller the tool does not exist: see its groups and conditions below.\n");
+            } else {
+                for line in error.to_string().lines() {
+                    let _ = writeln!(text, "  {}", tame(line));
+                }
             }
-            if matches!(error, CallError::Denied(_)) {
+            if matches!(error, CallError::Denied(_) | CallError::Unknown(_)) {
                 text.push_str("  (Say who is calling with `--claims NAME=VALUE` or `--claims FILE`.)\n");
             }
         }

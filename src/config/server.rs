@@ -285,6 +285,24 @@ pub struct LimitsSpec {
     pub request_timeout: Option<String>,
 }
 
+// === impl AnonymousMethod ===
+
+impl AnonymousMethod {
+    /// The name of the method.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Discover => "server/discover",
+            Self::Tools => "tools/list",
+            Self::Resources => "resources/list",
+            Self::ResourceTemplates => "resources/templates/list",
+            Self::ReadResource => "resources/read",
+            Self::Prompts => "prompts/list",
+            Self::Prompt => "prompts/get",
+        }
+    }
+}
+
 // === impl True ===
 
 impl TryFrom<bool> for True {

@@ -7,7 +7,7 @@ use rmcp::service::RequestContext;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::auth::{Authenticator, token};
+use crate::auth::{AuthError, Authenticator, token};
 use crate::call::CallError;
 use crate::config;
 use crate::principal::Principal;
@@ -52,6 +52,22 @@ impl Caller {
         }
     }
 
+    /// For whom tools are listed; `None` when that is known only at the call, and all of them are shown.
+    pub(super) async fn viewer(&self, context: &RequestContext<RoleServer>) -> Option<Principal> {
+        match self {
+            Self::Nobody => Some(Principal::anonymous()),
+            Self::Http => parts(context).and_then(|parts| parts.extensions.get::<Principal>()).cloned(),
+            Self::Stdio(TokenSource::Argument, _) => None,
+            Self::Stdio(TokenSource::Environment, authenticator) => {
+                let who = match environment_token() {
+                    Ok(token) => authenticator.authenticate(&token).await.ok(),
+                    Err(_) => None,
+                };
+                Some(who.unwrap_or_else(Principal::anonymous))
+            }
+        }
+    }
+
     /// Finds out who is calling a tool. Takes the token out of the arguments, so that nothing else sees it.
     pub(super) async fn of(
         &self,
@@ -61,6 +77,10 @@ impl Caller {
     ) -> Result<Principal, CallError> {
         match self {
             Self::Nobody => Ok(Principal::anonymous()),
+            // No tool is open to everybody, whatever a header said.
+            Self::Http if parts(context).is_some_and(|parts| parts.extensions.get::<Unauthenticated>().is_some()) => {
+                Err(CallError::Denied(AuthError::Missing.message().to_owned()))
+            }
             Self::Http => parts(context)
                 .and_then(|parts| parts.extensions.get::<Principal>())
                 .cloned()
@@ -86,6 +106,10 @@ impl Caller {
         }
     }
 }
+
+/// Marks a request that came without a token, to a method that is open to everybody.
+#[derive(Clone, Copy, Debug)]
+pub struct Unauthenticated;
 
 /// The one bridge that a request is for, if any.
 pub(super) fn scope(context: &RequestContext<RoleServer>) -> Option<&str> {

@@ -27,6 +27,8 @@ pub(super) struct Lists {
     pub(super) resources: Vec<(usize, McpResource)>,
     pub(super) templates: Vec<(usize, McpResourceTemplate)>,
     pub(super) prompts: Vec<(usize, McpPrompt)>,
+    /// Whether some tools are hidden from some callers.
+    pub(super) hides_tools: bool,
 }
 
 // === impl Lists ===
@@ -47,6 +49,7 @@ impl Lists {
                 .map(|resource| (resource.bridge, mcp_template(resource)))
                 .collect(),
             prompts: catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect(),
+            hides_tools: catalog.tools.values().any(|tool| tool.access.hides()),
         }
     }
 }
@@ -128,6 +131,7 @@ pub(super) fn call_result(tool: &str, outcome: Result<Outcome, CallError>) -> Re
         Err(
             error @ (CallError::Argument(_) | CallError::Denied(_) | CallError::Limited(_) | CallError::Upstream(_)),
         ) => Ok(CallToolResult::error(vec![ContentBlock::text(error.to_string())])),
+        Err(error @ CallError::Unknown(_)) => Err(ErrorData::invalid_params(error.to_string(), None)),
         Err(error @ CallError::Internal { .. }) => Err(ErrorData::internal_error(error.to_string(), None)),
     }
 }

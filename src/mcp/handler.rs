@@ -19,8 +19,9 @@ use tracing::info;
 
 use super::caller::{self, Caller};
 use super::convert::{self, Lists};
-use crate::call::CallError;
+use crate::call::{self, CallError, Standing};
 use crate::live::{Live, Snapshot};
+use crate::principal::Principal;
 use crate::quantity::show_duration;
 use crate::shape::Outcome;
 
@@ -91,7 +92,7 @@ impl Handler {
             .tools
             .get(name)
             .filter(|tool| in_scope(&snapshot, tool.bridge, caller::scope(context)))
-            .ok_or_else(|| ErrorData::invalid_params(format!("no such tool: {name}"), None))?;
+            .ok_or_else(|| ErrorData::invalid_params(CallError::Unknown(name.to_owned()).to_string(), None))?;
         let mut arguments = request.arguments.unwrap_or_default();
         let needs_identity = tool.needs_identity(&snapshot.catalog);
         let limit = self.shared.call_timeout;
@@ -150,7 +151,13 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let snapshot = self.shared.live.load();
-        let tools = visible(&snapshot, &self.shared.lists(&snapshot).tools, &context);
+        let lists = self.shared.lists(&snapshot);
+        let mut tools = visible(&snapshot, &lists.tools, &context);
+        if lists.hides_tools
+            && let Some(who) = self.shared.caller.viewer(&context).await
+        {
+            tools.retain(|tool| is_visible(&snapshot, &tool.name, &who));
+        }
         Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
     }
 
@@ -256,6 +263,13 @@ fn visible<T: Clone>(snapshot: &Snapshot, items: &[(usize, T)], context: &Reques
     items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item.clone()).collect()
 }
 
+/// Whether a tool exists for a caller.
+fn is_visible(snapshot: &Snapshot, name: &str, who: &Principal) -> bool {
+    let Some(tool) = snapshot.catalog.tools.get(name) else { return false };
+    let bridge = snapshot.catalog.bridge(tool.bridge);
+    bridge.is_some_and(|bridge| call::standing(&snapshot.catalog, tool, bridge, who) != Standing::Hidden)
+}
+
 /// The instructions of the bridges in scope, each under its title when there are several.
 fn instructions(snapshot: &Snapshot, scope: Option<&str>) -> Option<String> {
     let said: Vec<(&str, &str)> = snapshot
@@ -283,6 +297,7 @@ fn word(outcome: &Result<Outcome, CallError>) -> &'static str {
         Ok(_) => "ok",
         Err(CallError::Argument(_)) => "argument_error",
         Err(CallError::Denied(_)) => "denied",
+        Err(CallError::Unknown(_)) => "unknown_tool",
         Err(CallError::Limited(_)) => "limited",
         Err(CallError::Upstream(_)) => "upstream_error",
         Err(CallError::Internal { .. }) => "internal_error",

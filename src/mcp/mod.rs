@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 
-pub use caller::{BridgeScope, Caller, TokenSource};
+pub use caller::{BridgeScope, Caller, TokenSource, Unauthenticated};
 pub use convert::{result_as_sent, tool_as_listed};
 pub use handler::{Handler, Shared};
 

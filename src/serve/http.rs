@@ -1,7 +1,8 @@
 //! The HTTP face: who may pass, then rmcp's service; and the protected-resource metadata.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -9,7 +10,8 @@ use axum::extract::{Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any_service, get};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use futures_util::StreamExt as _;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -18,15 +20,23 @@ use tracing::{info, warn};
 use super::ServeError;
 use super::session::{SESSION_HEADER, Seal};
 use super::settings::Settings;
+use crate::auth::metadata::ChallengeError;
 use crate::auth::{AuthError, AuthSettings, Authenticator, metadata, token};
+use crate::call::{self, Standing};
+use crate::config::server::AnonymousMethod;
 use crate::live::Live;
-use crate::mcp::{self, BridgeScope, HttpOptions, Shared};
+use crate::mcp::{self, BridgeScope, HttpOptions, Shared, Unauthenticated};
 use crate::principal::Principal;
 
 /// How long calls in flight may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// Where RFC 9728 has the metadata of a protected resource.
 const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
+
+/// What a request is about, since 2026-07-28.
+const METHOD_HEADER: &str = "mcp-method";
+/// The method that calls a tool.
+const TOOL_CALL: &str = "tools/call";
 
 /// What the layers need.
 struct Gate {
@@ -36,6 +46,8 @@ struct Gate {
     checks: bool,
     seal: Seal,
     public_url: String,
+    anonymous: Vec<AnonymousMethod>,
+    max_request_bytes: usize,
 }
 
 /// Serves until `shutdown` is cancelled and calls in flight have ended.
@@ -58,6 +70,8 @@ pub(super) async fn serve(
         checks: !matches!(settings.auth, AuthSettings::None),
         seal,
         public_url: public_url.clone(),
+        anonymous: settings.anonymous.clone(),
+        max_request_bytes: settings.max_request_bytes,
     });
     let service = mcp::http_service(
         shared,
@@ -72,6 +86,7 @@ pub(super) async fn serve(
         .route_service("/mcp", any_service(service.clone()))
         .route_service("/mcp/{bridge}", any_service(service))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), session))
+        .layer(middleware::from_fn_with_state(Arc::clone(&gate), step_up))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), scope))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), authenticate));
     let app = Router::new()
@@ -102,19 +117,105 @@ async fn authenticate(State(gate): State<Arc<Gate>>, mut request: Request, next:
     let who = if gate.checks {
         let checked = match token::bearer(request.headers()) {
             Ok(token) => gate.authenticator.authenticate(&token).await,
+            Err(_) if gate.is_open(request.headers()) => {
+                request.extensions_mut().insert(Unauthenticated);
+                Ok(Principal::anonymous())
+            }
             Err(error) => Err(error),
         };
         match checked {
             Ok(who) => who,
-            Err(error) => return gate.deny(request.uri().path(), error),
+            Err(error) => return gate.deny(&request, error),
         }
     } else {
         Principal::anonymous()
     };
     // rmcp and handlers get the principal, never the token.
     request.headers_mut().remove(header::AUTHORIZATION);
+    let expires_at = who.expires_at().filter(|_| gate.checks);
     request.extensions_mut().insert(who);
-    next.run(request).await
+    let response = next.run(request).await;
+    match expires_at {
+        Some(end) if is_stream(&response) => ending(response, end),
+        _ => response,
+    }
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+}
+
+/// A stream ends with the token that opened it.
+fn ending(response: Response, expires_at: f64) -> Response {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::INFINITY, |elapsed| elapsed.as_secs_f64());
+    let left = Duration::try_from_secs_f64(expires_at - now).unwrap_or(Duration::ZERO);
+    let (parts, body) = response.into_parts();
+    let stream = body.into_data_stream().take_until(Box::pin(tokio::time::sleep(left)));
+    Response::from_parts(parts, Body::from_stream(stream))
+}
+
+/// Tells a caller whose token lacks scopes for a tool which ones to ask for (RFC 6750, section 3.1), all of them at
+/// once. The call itself would be refused all the same.
+async fn step_up(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let snapshot = gate.live.load();
+    let catalog = &snapshot.catalog;
+    if !gate.checks
+        || request.method() != Method::POST
+        || catalog.tools.values().all(|tool| tool.access.scopes.is_empty())
+    {
+        return next.run(request).await;
+    }
+    let (name, request) = match called_tool(request, gate.max_request_bytes).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal,
+    };
+    let who = request.extensions().get::<Principal>();
+    let found = name.as_deref().and_then(|name| catalog.tools.get(name)).zip(who);
+    let missing = found.and_then(|(tool, who)| {
+        let bridge = catalog.bridge(tool.bridge)?;
+        let scope = request.extensions().get::<BridgeScope>();
+        if scope.is_some_and(|scope| scope.0 != bridge.name) {
+            return None;
+        }
+        match call::standing(catalog, tool, bridge, who) {
+            Standing::LacksScopes(missing) => Some((tool, missing)),
+            Standing::Open | Standing::Hidden => None,
+        }
+    });
+    let Some((tool, missing)) = missing else { return next.run(request).await };
+    let path = request.uri().path();
+    info!(path, tool = tool.name, scopes = missing.join(" "), "The token lacks scopes.");
+    let mut response = refusal(StatusCode::FORBIDDEN, &call::lacks(&missing));
+    let url = gate.metadata_url(path);
+    let challenge = metadata::challenge(Some(ChallengeError::InsufficientScope), &url, &tool.access.scopes);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+/// The tool that a request calls. Its headers say so since 2026-07-28, and rmcp sees to it that they are true; of an
+/// older request the body is read.
+async fn called_tool(request: Request, limit: usize) -> Result<(Option<String>, Request), Response> {
+    if request.headers().contains_key(METHOD_HEADER) {
+        let name = called_by_headers(request.headers());
+        return Ok((name, request));
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, limit).await else {
+        return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"));
+    };
+    let message: Option<Value> = serde_json::from_slice(&bytes).ok();
+    let name = message.filter(|message| message.get("method").is_some_and(|method| method == TOOL_CALL));
+    let name = name.and_then(|message| message.pointer("/params/name")?.as_str().map(str::to_owned));
+    Ok((name, Request::from_parts(parts, Body::from(bytes))))
+}
+
+fn called_by_headers(headers: &HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(METHOD_HEADER) != Some(TOOL_CALL) {
+        return None;
+    }
+    text("mcp-name").map(str::to_owned)
 }
 
 /// Says which bridge `/mcp/{bridge}` is for; an unknown one is not found.
@@ -179,11 +280,49 @@ async fn bridge_metadata(State(gate): State<Arc<Gate>>, Path(bridge): Path<Strin
 impl Gate {
     fn metadata(&self, path: &str) -> Response {
         let servers = self.authenticator.authorization_servers();
-        let document = metadata::protected_resource(&format!("{}{path}", self.public_url), &servers, &[]);
+        let tools = self.scopes(path);
+        let scopes: BTreeSet<String> = tools.into_iter().flatten().collect();
+        let scopes: Vec<String> = scopes.into_iter().collect();
+        let document = metadata::protected_resource(&format!("{}{path}", self.public_url), &servers, &scopes);
         axum::Json(document).into_response()
     }
 
-    fn deny(&self, path: &str, error: AuthError) -> Response {
+    fn metadata_url(&self, path: &str) -> String {
+        let is_known = path == "/mcp" || path.starts_with("/mcp/");
+        format!("{}{METADATA_PATH}{}", self.public_url, if is_known { path } else { "" })
+    }
+
+    /// The scopes of each tool behind a path.
+    fn scopes(&self, path: &str) -> Vec<BTreeSet<String>> {
+        let snapshot = self.live.load();
+        let only = path.strip_prefix("/mcp/");
+        let tools = snapshot.catalog.tools.values().filter(|tool| {
+            only.is_none_or(|only| snapshot.catalog.bridge(tool.bridge).is_some_and(|bridge| bridge.name == only))
+        });
+        tools.map(|tool| tool.access.scopes.iter().cloned().collect()).collect()
+    }
+
+    /// What to ask for before the first call: the scopes of the tool that is called, or else those that every tool asks for.
+    fn first_scopes(&self, request: &Request) -> Vec<String> {
+        let snapshot = self.live.load();
+        let called = called_by_headers(request.headers());
+        if let Some(tool) = called.and_then(|name| snapshot.catalog.tools.get(&name)) {
+            return tool.access.scopes.clone();
+        }
+        let common = self.scopes(request.uri().path()).into_iter().reduce(|one, other| &one & &other);
+        common.unwrap_or_default().into_iter().collect()
+    }
+
+    /// Whether the method of a request is open to everybody. Before 2026-07-28 the headers did not say.
+    fn is_open(&self, headers: &HeaderMap) -> bool {
+        let method = headers.get(METHOD_HEADER).and_then(|method| method.to_str().ok());
+        !headers.contains_key(header::AUTHORIZATION)
+            && !is_legacy(headers)
+            && method.is_some_and(|method| self.anonymous.iter().any(|open| open.name() == method))
+    }
+
+    fn deny(&self, request: &Request, error: AuthError) -> Response {
+        let path = request.uri().path();
         match error {
             AuthError::Missing => info!(path, reason = error.reason(), "Access denied."),
             AuthError::Rejected { .. } => warn!(path, reason = error.reason(), "Access denied."),
@@ -192,9 +331,8 @@ impl Gate {
         }
         let mut response = refusal(error.status(), error.message());
         if error.status() == StatusCode::UNAUTHORIZED {
-            let known = path == "/mcp" || path.starts_with("/mcp/");
-            let url = format!("{}{METADATA_PATH}{}", self.public_url, if known { path } else { "" });
-            let challenge = metadata::challenge(error.challenge_error(), &url, &[]);
+            let url = self.metadata_url(path);
+            let challenge = metadata::challenge(error.challenge_error(), &url, &self.first_scopes(request));
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         } else {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

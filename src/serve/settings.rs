@@ -13,8 +13,8 @@ use crate::auth::{
 };
 use crate::config::ServerDocument;
 use crate::config::server::{
-    AuthSpec, ClientAuthSpec, ClientSpec, IntrospectionSpec, IssuerSpec, JwtSpec, OktaSpec, ServerSpec, TokenSpec,
-    ValidationSpec,
+    AnonymousMethod, AuthSpec, ClientAuthSpec, ClientSpec, IntrospectionSpec, IssuerSpec, JwtSpec, OktaSpec,
+    ServerSpec, TokenSpec, ValidationSpec,
 };
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub bridges: PathBuf,
     /// How callers are authenticated.
     pub auth: AuthSettings,
+    /// Methods that are open to callers without a token.
+    pub anonymous: Vec<AnonymousMethod>,
     /// Where the STDIO transport takes the token from.
     pub stdio_token: TokenSpec,
     /// Host names accepted besides loopback and `public_url`.
@@ -211,6 +213,12 @@ impl Reader {
             public_url,
             bridges,
             auth: auth?,
+            anonymous: spec
+                .auth
+                .as_ref()
+                .filter(|_| !from_flags)
+                .map(|auth| auth.anonymous.clone())
+                .unwrap_or_default(),
             stdio_token: stdio_token.unwrap_or(spec.stdio.token),
             allowed_hosts,
             allowed_origins,

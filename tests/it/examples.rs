@@ -110,8 +110,10 @@ fn forty_tools() {
     text(&call("office.read office.write", "update_training", json!({"id": 7, "date": "2026-01-05"})));
     assert_eq!(api.lines(), ["GET /assets?q=phone&limit=50", "PATCH /trainings/7"]);
     assert_eq!(api.last().header("x-editor"), Some("E-77"));
-    let refused = call("office.read", "delete_asset", json!({"id": 7}));
-    assert_eq!(refused["content"][0]["text"], "Access denied: the token lacks the scope office.write");
+    let token = Provider::shared().token(&json!({"scope": "office.read"}));
+    let refused = server.rpc("/mcp", Some(&token), "tools/call", &json!({"name": "delete_asset"}));
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["error"]["message"], "Access denied: the token lacks the scope office.write");
     assert_eq!(api.requests().len(), 2);
 }
 
@@ -206,12 +208,15 @@ fn two_bridges() {
     let note = json!({"customer": 7, "text": "Called."});
     let sales = json!({"groups": ["Sales"]});
     for (claims, scope) in [(&json!({}), "crm.read crm.write"), (&sales, "crm.read"), (&sales, "crm.write")] {
-        assert_eq!(call(&server, claims, scope, "add_note", &note)["isError"], true, "{scope}");
+        let token = Provider::shared().token(&json!({ "claims": claims, "scope": scope }));
+        let params = json!({"name": "add_note", "arguments": note});
+        let refused = server.rpc("/mcp", Some(&token), "tools/call", &params);
+        assert!(refused.json()["error"]["message"].is_string(), "{scope}: {}", refused.body);
     }
     text(&call(&server, &sales, "crm.read crm.write", "add_note", &note));
     assert_eq!(api.last().json(), json!({"text": "Called.", "author": "alice@example.com"}));
     assert_eq!(api.requests().len(), 2);
-    let token = Provider::shared().user("alice");
+    let token = Provider::shared().token(&json!({ "claims": sales }));
     let names = |path: &str| {
         let reply = server.rpc(path, Some(&token), "tools/list", &json!({})).json();
         reply["result"]["tools"].as_array().unwrap().len()

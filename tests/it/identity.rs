@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde_json::{Value, json};
 
+use crate::stdio::Pipes;
 use crate::support::{Answer, Api, Fixture, Provider, Reply, Server, until};
 
 const BRIDGE: &str = r#"
@@ -401,4 +402,163 @@ fn a_provider_that_does_not_answer_is_left_alone_for_a_moment() {
     assert_eq!(call(&server, &token).status, 503, "the pause is not over");
     assert_eq!(provider.introspections()["count"], asked);
     until(|| call(&server, &token).status == 200);
+}
+
+// === Access and the standards face ===
+
+const GUARDED: &str = r#"
+bridge: hr
+upstream: { url: "${API}", credentials: none }
+claims: { groups: groups, country: country }
+access: { scopes: [hr.read] }
+tools:
+  read:   { description: Reads., endpoint: GET /read }
+  write:  { description: Writes., endpoint: POST /write, access: { scopes: [hr.write, hr.admin] } }
+  staff:  { description: For staff., endpoint: GET /staff, access: { groups: [Staff] } }
+  german: { description: For Germans., endpoint: GET /german, access: { when: "claims.country == 'DE'" } }
+"#;
+
+fn guarded(provider: &Provider, changes: &Value) -> (Api, Server) {
+    let api = Api::start();
+    let mut auth = json!({ "okta": provider.okta() });
+    for (key, value) in changes.as_object().unwrap() {
+        auth[key] = value.clone();
+    }
+    let fixture = Fixture::with_auth(&auth).bridge(GUARDED).env("API", &api.url());
+    (api, fixture.env("OKTA_CLIENT_SECRET", "bridge-secret").serve())
+}
+
+fn call_tool(server: &Server, token: &str, tool: &str) -> Reply {
+    server.rpc("/mcp", Some(token), "tools/call", &json!({"name": tool, "arguments": {}}))
+}
+
+#[test]
+fn a_token_without_the_scopes_is_told_all_of_them_at_once() {
+    let provider = Provider::shared();
+    let (api, server) = guarded(provider, &json!({}));
+    let token = provider.token(&json!({"scope": "hr.read other"}));
+    assert_eq!(call_tool(&server, &token, "read").status, 200);
+    let reply = call_tool(&server, &token, "write");
+    assert_eq!(reply.status, 403, "{}", reply.body);
+    let challenge = reply.header("www-authenticate").unwrap();
+    assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+    assert!(challenge.contains("scope=\"hr.read hr.write hr.admin\""), "{challenge}");
+    assert!(challenge.contains("/.well-known/oauth-protected-resource/mcp\""), "{challenge}");
+    let message = reply.json()["error"]["message"].clone();
+    assert_eq!(message, "Access denied: the token lacks the scope hr.write hr.admin");
+    // Older clients say in the body what they call.
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "write"}}).to_string();
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("authorization", bearer.as_str()),
+    ];
+    assert_eq!(server.send("POST", "/mcp", &headers, &body).status, 403);
+    assert_eq!(api.lines(), ["GET /read"]);
+    // With all of them it goes ahead.
+    let token = provider.token(&json!({"scope": "hr.read hr.write hr.admin"}));
+    assert_eq!(call_tool(&server, &token, "write").status, 200);
+
+    // Before the first call, what every tool needs; of a tool, what that tool needs. The document says them all.
+    let reply = server.rpc("/mcp", None, "tools/list", &json!({}));
+    assert!(reply.header("www-authenticate").unwrap().contains("scope=\"hr.read\""), "{:?}", reply.headers);
+    let reply = server.rpc("/mcp", None, "tools/call", &json!({"name": "write"}));
+    assert!(reply.header("www-authenticate").unwrap().contains("scope=\"hr.read hr.write hr.admin\""));
+    for path in ["", "/mcp", "/mcp/hr"] {
+        let reply = server.send("GET", &format!("/.well-known/oauth-protected-resource{path}"), &[], "");
+        assert_eq!(reply.json()["scopes_supported"], json!(["hr.admin", "hr.read", "hr.write"]), "{path}");
+    }
+}
+
+#[test]
+fn a_hidden_tool_is_not_listed_and_looks_like_one_that_does_not_exist() {
+    let provider = Provider::shared();
+    let (api, server) = guarded(provider, &json!({}));
+    let names = |token: &str| server.tools(Some(token)).keys().cloned().collect::<Vec<_>>();
+    let user = |claims: Value| provider.token(&json!({"scope": "hr.read", "claims": claims}));
+    let plain = user(json!({}));
+    assert_eq!(names(&plain), ["read", "write"]);
+    assert_eq!(names(&user(json!({"groups": ["Staff"]}))), ["read", "write", "staff"]);
+    assert_eq!(names(&user(json!({"country": "DE"}))), ["read", "write", "german"]);
+    for hidden in ["staff", "german"] {
+        let (hidden_reply, unknown) = (call_tool(&server, &plain, hidden), call_tool(&server, &plain, "nothing"));
+        assert_eq!(hidden_reply.status, unknown.status);
+        assert_eq!(hidden_reply.body.replace(hidden, "nothing"), unknown.body);
+    }
+    // Who lacks a scope as well does not learn of the tool either.
+    let without = provider.token(&json!({"scope": "other"}));
+    assert_eq!(call_tool(&server, &without, "staff").json()["error"]["message"], "no such tool: staff");
+    assert!(api.requests().is_empty());
+
+    // Over STDIO, the token of the environment says for whom tools are listed.
+    let api = Api::start();
+    let list = |token: &str| {
+        let fixture = Fixture::with_auth(&json!({ "okta": provider.okta() })).bridge(GUARDED).env("API", &api.url());
+        let fixture = fixture.env("OKTA_CLIENT_SECRET", "bridge-secret").env("OKTA_ACCESS_TOKEN", token);
+        let listed = Pipes::start(&fixture).request("tools/list", &json!({}));
+        let tools = listed["result"]["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&plain), ["read", "write"]);
+    assert_eq!(list(&user(json!({"groups": ["Staff"]}))), ["read", "write", "staff"]);
+}
+
+#[test]
+fn methods_can_be_open_to_everybody_and_calls_never_are() {
+    let provider = Provider::shared();
+    let (api, server) = guarded(provider, &json!({"anonymous": ["server/discover", "tools/list", "resources/read"]}));
+    let tools = server.tools(None);
+    assert_eq!(tools.keys().collect::<Vec<_>>(), ["read", "write"]);
+    assert_eq!(server.rpc("/mcp", None, "server/discover", &json!({})).status, 200);
+    assert_eq!(server.rpc("/mcp", None, "resources/list", &json!({})).status, 401);
+    assert_eq!(server.rpc("/mcp", None, "tools/call", &json!({"name": "read"})).status, 401);
+    // A token that is presented has to be good.
+    assert_eq!(server.rpc("/mcp", Some("nonsense"), "tools/list", &json!({})).status, 401);
+    // A header that says something else than the body opens nothing, nor does a second one.
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let params = json!({"name": "read", "arguments": {}, "_meta": meta});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let base = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-name", "read"),
+    ];
+    for methods in [&["tools/list"][..], &["tools/list", "tools/call"], &["resources/read"]] {
+        let mut headers = base.to_vec();
+        headers.extend(methods.iter().map(|method| ("mcp-method", *method)));
+        let reply = server.send("POST", "/mcp", &headers, &body);
+        assert!(
+            reply.status >= 400 || reply.json()["result"]["isError"] == true,
+            "{methods:?} {} {}",
+            reply.status,
+            reply.body
+        );
+    }
+    assert!(api.requests().is_empty(), "{:?}", api.lines());
+}
+
+#[test]
+fn a_stream_ends_with_the_token_that_opened_it() {
+    let provider = Provider::shared();
+    let (_, server) = guarded(provider, &json!({}));
+    let token = provider.token(&json!({"ttl": 3, "scope": "hr.read"}));
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("authorization", bearer.as_str()),
+    ];
+    let params =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).to_string();
+    let reply = server.send("POST", "/mcp", &headers, &body);
+    let session = reply.header("mcp-session-id").unwrap().to_owned();
+    let headers =
+        [("accept", "text/event-stream"), ("authorization", bearer.as_str()), ("mcp-session-id", session.as_str())];
+    // It comes back when the stream has ended; a stream that does not end fails by its timeout.
+    let reply = server.send("GET", "/mcp", &headers, "");
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(server.send("GET", "/mcp", &headers, "").status, 401);
 }

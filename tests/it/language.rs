@@ -567,8 +567,8 @@ tools:
     let server = Fixture::with_okta(provider).bridge(&yaml).serve();
     let call = |tool: &str, scope: &str, claims: Value| {
         let token = provider.token(&json!({"user": "alice", "scope": scope, "claims": claims}));
-        let result = server.call_as(Some(&token), tool, &json!({}));
-        if result.is_error() { result.text().to_owned() } else { String::new() }
+        let reply = server.rpc("/mcp", Some(&token), "tools/call", &json!({"name": tool, "arguments": {}})).json();
+        reply["error"]["message"].as_str().unwrap_or_default().to_owned()
     };
     let none = || json!({});
     assert_eq!(call("scoped", "hr:read", none()), "Access denied: the token lacks the scope hr:write hr:admin");
@@ -579,11 +579,11 @@ tools:
     assert_eq!(call("said", "wfm:read", none()), "Access denied: the token lacks the scope hr:read");
     assert_eq!(call("said", "hr:read", none()), "");
     assert!(api.requests().is_empty());
-    let refused = "Access denied: grouped is not open to this caller";
+    let refused = "no such tool: grouped";
     assert_eq!(call("grouped", "hr:read", json!({"groups": ["Sales"]})), refused);
     assert_eq!(call("grouped", "hr:read", json!({"groups": "Admin"})), refused);
     assert_eq!(call("grouped", "hr:read", json!({"groups": ["Sales", "Admins"]})), "");
-    let refused = "Access denied: placed is not open to this caller";
+    let refused = "no such tool: placed";
     for claims in [
         json!({"country": "FR", "job": {"level": 3}}),
         json!({"country": "DE"}),

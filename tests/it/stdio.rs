@@ -22,7 +22,7 @@ resources:
 "#;
 
 /// A server on pipes.
-struct Pipes {
+pub struct Pipes {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -30,7 +30,7 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn start(fixture: &Fixture) -> Self {
+    pub fn start(fixture: &Fixture) -> Self {
         let args = fixture.stdio_args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut command = fixture.command(&args);
@@ -52,7 +52,7 @@ impl Pipes {
         writeln!(self.stdin.as_mut().unwrap(), "{message}").unwrap();
     }
 
-    fn request(&mut self, method: &str, params: &Value) -> Value {
+    pub fn request(&mut self, method: &str, params: &Value) -> Value {
         self.next += 1;
         self.write(&json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}));
         let mut line = String::new();
