@@ -7,12 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::request::{ACCEPT, FieldValue, Origin, Pair, Request, RequestBody, Reveal, Shown};
-use crate::catalog::{Credential, UpstreamDef, VariableUse, encode_segment};
+use crate::catalog::{Credential, OnBehalf, UpstreamDef, VariableUse, encode_segment};
 use crate::config::variable::Source as VariableSource;
 use crate::secret::{Piece, Text};
 
 /// What stands in place of the caller's token.
 const TOKEN: &str = "<the caller's token>";
+/// What stands in place of a token that is asked for.
+const ISSUED: &str = "<a token that is issued to our client>";
+const EXCHANGED: &str = "<a token in exchange for the caller's>";
 /// What stands in place of a credential that is written out in the bridge file.
 const WRITTEN_OUT: &str = "<hidden>";
 /// Encloses the number of a `${…}` in a text that becomes a shell word; nobody's text holds these.
@@ -115,6 +118,13 @@ impl Preview<'_> {
             Credential::None | Credential::KeyQuery(..) => {}
             Credential::CallerToken { .. } => {
                 set("authorization", vec![constant("Bearer ".to_owned()), hidden(TOKEN.to_owned())]);
+            }
+            Credential::Grant(grant) => {
+                let token = match grant.on_behalf {
+                    OnBehalf::Ourselves => ISSUED,
+                    OnBehalf::Caller => EXCHANGED,
+                };
+                set("authorization", vec![constant("Bearer ".to_owned()), hidden(token.to_owned())]);
             }
             Credential::Bearer(text) => {
                 let mut value = vec![constant("Bearer ".to_owned())];
@@ -282,7 +292,7 @@ impl Preview<'_> {
         let mut query: Vec<String> = self.request.wire_query(&shell).into_iter().collect();
         match &self.upstream.credential {
             Credential::None => {}
-            Credential::CallerToken { .. } => {
+            Credential::CallerToken { .. } | Credential::Grant(_) => {
                 words.extend(["--header".to_owned(), "\"authorization: Bearer $TOKEN\"".to_owned()]);
             }
             Credential::Bearer(text) => {

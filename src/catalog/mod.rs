@@ -130,6 +130,45 @@ pub enum Credential {
     KeyHeader(HeaderName, Text),
     /// An API key in the query.
     KeyQuery(String, Text),
+    /// A token from an authorization server.
+    Grant(Box<GrantDef>),
+}
+
+/// A token that we ask an authorization server for, before its secrets are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantDef {
+    /// Whose token it is.
+    pub on_behalf: OnBehalf,
+    /// The token endpoint; `None`: that of the issuer of the caller's token.
+    pub token_url: Option<Text>,
+    /// The id of our client.
+    pub client_id: Text,
+    /// How our client proves who it is.
+    pub proof: ProofDef,
+    /// The scopes to ask for.
+    pub scope: Option<String>,
+    /// The audience to ask for.
+    pub audience: Option<String>,
+}
+
+/// Whose token is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBehalf {
+    /// Our client's (RFC 6749, section 4.4).
+    Ourselves,
+    /// The caller's, in exchange for the one they came with (RFC 8693).
+    Caller,
+}
+
+/// How our client proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProofDef {
+    /// A secret in the `Authorization` header.
+    Basic(Text),
+    /// A secret in the body.
+    Post(Text),
+    /// A private key in PEM and its name.
+    Key(Text, Option<String>),
 }
 
 /// A tool.
@@ -488,6 +527,20 @@ impl fmt::Display for Style {
             Self::PipeDelimited => "pipeDelimited",
             Self::DeepObject => "deepObject",
         })
+    }
+}
+
+// === impl Credential ===
+
+impl Credential {
+    /// Whether a call goes out in the caller's name, so that what comes back may be theirs alone.
+    #[must_use]
+    pub fn is_callers(&self) -> bool {
+        match self {
+            Self::CallerToken { .. } => true,
+            Self::Grant(grant) => grant.on_behalf == OnBehalf::Caller,
+            Self::None | Self::Bearer(_) | Self::Basic { .. } | Self::KeyHeader(..) | Self::KeyQuery(..) => false,
+        }
     }
 }
 

@@ -103,7 +103,7 @@ fn preliminary<'a>(
         return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure(&tool.name, &error));
     };
     if matches!(upstream.credential, Credential::CallerToken { .. })
-        && let Ok(provider) = credential::build(&upstream.credential, &Secrets::default())
+        && let Ok(provider) = credential::build(&upstream.credential, &Secrets::default(), [])
         && let Some(signed_in) = provider.sign_in(who).now_or_never()
     {
         signed_in?;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::print::Printer;
 use super::{DEFAULT_CONFIG, ExitStatus, block_on};
-use crate::config::server::{AuthSpec, ClientSpec, OktaSpec, TokenSpec, True, ValidationSpec};
+use crate::config::client::ClientSpec;
+use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec};
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::Findings;

@@ -9,7 +9,7 @@ use super::ExitStatus;
 use super::describe::{self, Definitions, From};
 use super::print::Printer;
 use crate::catalog::{
-    Binding, BodyTemplate, Bridge, Credential, Encoding, Location, Operation, Source, Tool, UpstreamDef,
+    Binding, BodyTemplate, Bridge, Credential, Encoding, Location, OnBehalf, Operation, Source, Tool, UpstreamDef,
 };
 use crate::diag::tame;
 use crate::mcp;
@@ -233,6 +233,15 @@ fn credential(credential: &Credential) -> String {
         Credential::CallerToken { audience: None } => "the caller's own token".to_owned(),
         Credential::CallerToken { audience: Some(audience) } => {
             format!("the caller's own token, if it names the audience `{audience}`")
+        }
+        Credential::Grant(grant) => {
+            let whose = match grant.on_behalf {
+                OnBehalf::Ourselves => "a token of our client",
+                OnBehalf::Caller => "the caller's token, exchanged for one",
+            };
+            let parts = [("audience", &grant.audience), ("scope", &grant.scope)];
+            let parts = parts.iter().filter_map(|(name, text)| Some(format!(" for the {name} `{}`", text.as_ref()?)));
+            format!("{whose}{}", parts.collect::<String>())
         }
         Credential::Bearer(token) => format!("bearer token {}", hidden(token)),
         Credential::Basic { username, password } => format!("basic {username}:{}", hidden(password)),

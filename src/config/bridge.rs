@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
+use super::client::ClientSpec;
+
 /// A bridge file: one upstream API, its tools, its resources and its prompts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(title = "tollbridge bridge file")]
@@ -211,6 +213,48 @@ pub enum CredentialKind {
     /// An API key in a header or in the query.
     /// Example: `{ header: X-API-Key, value: "${API_KEY}" }`
     ApiKey(ApiKeySpec),
+    /// A token of our own client (OAuth 2.0 client credentials), kept until shortly before it expires.
+    /// Example: `{ token_url: https://your-org.okta.com/oauth2/default/v1/token, client_id: bridge,
+    /// client_secret: "${CLIENT_SECRET}", scope: hr.read }`
+    ClientCredentials(ClientCredentialsSpec),
+    /// The caller's token, exchanged for one that is meant for this API (RFC 8693; Okta calls it On-Behalf-Of). Kept for
+    /// that token until shortly before it expires. A failed exchange fails the call.
+    /// Example: `{ client_id: bridge, client_secret: "${CLIENT_SECRET}", audience: api://hr, scope: hr.read }`
+    TokenExchange(TokenExchangeSpec),
+}
+
+/// A token of our own client.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct ClientCredentialsSpec {
+    /// The token endpoint.
+    /// Example: `https://your-org.okta.com/oauth2/default/v1/token`
+    pub token_url: String,
+    /// The scopes to ask for, with blanks between them.
+    /// Example: `hr.read hr.write`
+    pub scope: Option<String>,
+    /// The audience to ask for, where the authorization server wants one.
+    /// Example: `api://hr`
+    pub audience: Option<String>,
+    /// Our client.
+    #[serde(flatten)]
+    pub client: ClientSpec,
+}
+
+/// The caller's token in exchange for another.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct TokenExchangeSpec {
+    /// The token endpoint. Default: that of the issuer of the caller's token, by its discovery document.
+    /// Example: `https://your-org.okta.com/oauth2/default/v1/token`
+    pub token_url: Option<String>,
+    /// The audience of the API, which the new token is for.
+    /// Example: `api://hr`
+    pub audience: Option<String>,
+    /// The scopes to ask for, with blanks between them.
+    /// Example: `hr.read`
+    pub scope: Option<String>,
+    /// Our client.
+    #[serde(flatten)]
+    pub client: ClientSpec,
 }
 
 /// Which tokens of callers may be forwarded.

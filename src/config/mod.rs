@@ -2,6 +2,7 @@
 
 pub mod allow;
 pub mod bridge;
+pub mod client;
 mod files;
 mod plain_secret;
 pub mod schema;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::client::ClientSpec;
+
 /// The server file, `tollbridge.yaml`. Every key is optional except `auth`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -151,37 +153,6 @@ pub enum ValidationSpec {
     /// By the keys first, which costs nothing, and then by asking.
     #[serde(rename = "jwks+introspection")]
     Both,
-}
-
-/// Our own client at an authorization server.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct ClientSpec {
-    /// The client id.
-    /// Example: `${OKTA_CLIENT_ID}`
-    pub client_id: Option<String>,
-    /// The client secret; a variable, never the secret itself.
-    /// Example: `${OKTA_CLIENT_SECRET}`
-    pub client_secret: Option<String>,
-    /// The private key in PEM, RSA or EC, instead of a secret (`private_key_jwt`); write `${file:key.pem}`.
-    /// Example: `"${file:key.pem}"`
-    pub private_key: Option<String>,
-    /// The `kid` of the private key, when the authorization server knows several.
-    /// Example: `bridge-2026`
-    pub key_id: Option<String>,
-    /// How the client secret is sent. Default: `client_secret_basic`.
-    /// Example: `client_secret_post`
-    pub client_auth: Option<ClientAuthSpec>,
-}
-
-/// How a client secret is sent (`token_endpoint_auth_method`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuthSpec {
-    /// In the `Authorization` header.
-    ClientSecretBasic,
-    /// In the body.
-    ClientSecretPost,
 }
 
 /// Any OAuth 2.0 server with an RFC 7662 introspection endpoint.

@@ -2,16 +2,21 @@
 
 mod fixed;
 mod forward;
+mod issued;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use secrecy::SecretString;
 
 use crate::call::CallError;
 use crate::catalog::Credential;
+use crate::net::BuildError;
 use crate::principal::Principal;
 use crate::secret::Secrets;
+
+pub use issued::IssuedSettings;
 
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -23,6 +28,19 @@ pub trait CredentialProvider: Send + Sync {
     /// # Errors
     /// Returns [`CallError::Denied`] when the caller has nothing to sign in with; there is no fallback.
     fn sign_in<'a>(&'a self, who: &'a Principal) -> BoxFuture<'a, Result<SignIn, CallError>>;
+
+    /// The API did not accept what this caller signed in with: the next call signs in anew.
+    fn rejected(&self, _: &Principal) {}
+
+    /// What this caller signed in with, if it is known to nobody else, so that it can be taken out of texts.
+    fn held(&self, _: &Principal) -> Option<SecretString> {
+        None
+    }
+
+    /// What decides which token is issued, for those who ask for tokens.
+    fn settings(&self) -> Option<&IssuedSettings> {
+        None
+    }
 }
 
 /// What is added to a request. Never shown, never logged.
@@ -42,11 +60,36 @@ pub enum SignIn {
 )]
 pub struct Unsendable;
 
-/// Makes the provider of a credential whose secrets are known.
+/// Why a credential can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// It does not fit a header.
+    #[error("{0}")]
+    Unsendable(#[from] Unsendable),
+    /// The URL of the token endpoint is none.
+    #[error("`token_url` {0}")]
+    TokenUrl(&'static str),
+    /// Something that must say something is empty.
+    #[error("`{0}` is empty")]
+    Empty(&'static str),
+    /// The private key is none.
+    #[error("`private_key` is no RSA or EC private key in PEM")]
+    PrivateKey,
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made: {0}")]
+    Net(BuildError),
+}
+
+/// Makes the provider of a credential whose secrets are known. One of `previous` that asks for the same tokens is used
+/// again, with the tokens that it has.
 ///
 /// # Errors
-/// Returns [`Unsendable`] when the value of a secret does not fit a header.
-pub fn build(credential: &Credential, secrets: &Secrets) -> Result<Arc<dyn CredentialProvider>, Unsendable> {
+/// Returns what can't be used.
+pub fn build<'p>(
+    credential: &Credential,
+    secrets: &Secrets,
+    previous: impl IntoIterator<Item = &'p Arc<dyn CredentialProvider>>,
+) -> Result<Arc<dyn CredentialProvider>, CredentialError> {
     Ok(match credential {
         Credential::None => Arc::new(fixed::Fixed::nothing()),
         Credential::CallerToken { audience } => Arc::new(forward::Forward { audience: audience.clone() }),
@@ -56,6 +99,13 @@ pub fn build(credential: &Credential, secrets: &Secrets) -> Result<Arc<dyn Crede
         }
         Credential::KeyHeader(name, value) => Arc::new(fixed::Fixed::header(name, &value.fill(secrets))?),
         Credential::KeyQuery(name, value) => Arc::new(fixed::Fixed::query(name, &value.fill(secrets))),
+        Credential::Grant(def) => {
+            let settings = IssuedSettings::read(def, secrets)?;
+            match previous.into_iter().find(|other| other.settings() == Some(&settings)) {
+                Some(lender) => Arc::clone(lender),
+                None => Arc::new(issued::Issued::new(settings)?),
+            }
+        }
     })
 }
 

@@ -410,7 +410,10 @@ codes! {
         "token on to anyone else, and an API that accepts foreign tokens can't tell callers apart."
         ""
         "The server's `auth` refuses tokens for another audience than its own, so the API must be"
-        "within that one. Exchanging the token for one of the API (`token_exchange`) is not built yet."
+        "within that one. Otherwise exchange the token for one that is meant for the API:"
+        ""
+        "    credentials:"
+        "      token_exchange: { client_id: bridge, client_secret: \"${SECRET}\", audience: api://hr, scope: hr.read }"
     ]
     UnusedClaim "TB0202" Warning "claim that is never used" [
         "`claims:` defines a name that no parameter and no template uses. Remove it, or check the"

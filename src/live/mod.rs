@@ -5,6 +5,7 @@ mod reload;
 mod watch;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use tokio::sync::watch as channel;
 use crate::call::{self, CallError, Owner, Plan, Request};
 use crate::catalog::{
     Arguments, Bridge, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool, UpstreamDef,
+    VariableUse,
 };
 use crate::config::Revision;
+use crate::config::variable::Source;
 use crate::diag::Findings;
 use crate::json_schema::shorten;
 use crate::principal::Principal;
@@ -65,6 +68,21 @@ impl Snapshot {
     pub fn apis(&self) -> impl Iterator<Item = (&Bridge, &UpstreamDef, &HttpUpstream)> {
         let both = self.catalog.bridges.iter().zip(&self.upstreams);
         both.filter_map(|(bridge, api)| Some((bridge, bridge.upstream.as_ref()?, api.as_deref()?)))
+    }
+
+    /// The files that `${file:…}` names.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let file = |used: &VariableUse| match &used.variable.source {
+            Source::File(path) => Some(used.directory.join(path)),
+            Source::Environment(_) => None,
+        };
+        self.catalog.variables.iter().filter_map(file).collect()
+    }
+
+    /// Whether another snapshot has the same definitions and the same secrets.
+    fn is_same(&self, other: &Self) -> bool {
+        self.catalog.revision == other.catalog.revision && self.secrets.values().eq(other.secrets.values())
     }
 
     /// Runs one call: prepare, send, shape.

@@ -57,7 +57,8 @@ impl Live {
     pub fn reload(&self) -> ReloadOutcome {
         let previous = self.load();
         match self.loader.load(Some(&previous)) {
-            Ok((snapshot, _)) if snapshot.catalog.revision == previous.catalog.revision => ReloadOutcome::Unchanged,
+            // What `${file:…}` names is no part of the definitions, but a new key has to be used.
+            Ok((snapshot, _)) if snapshot.is_same(&previous) => ReloadOutcome::Unchanged,
             Ok((snapshot, _)) => {
                 let revision = snapshot.catalog.revision.clone();
                 self.current.store(Arc::new(snapshot));

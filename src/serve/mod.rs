@@ -156,6 +156,7 @@ async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: Cancellation
         }
     };
     info!(path = %path.display(), "Watching the bridge files.");
+    watcher.also(&live.load().secret_files());
     // What changed between the first load and the beginning of the watch has made no event.
     if let Some(outcome) = reload(&live).await
         && !matches!(outcome, ReloadOutcome::Unchanged)
@@ -170,5 +171,6 @@ async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: Cancellation
         if let Some(outcome) = reload(&live).await {
             outcome.log();
         }
+        watcher.also(&live.load().secret_files());
     }
 }

@@ -12,9 +12,9 @@ use crate::auth::{
     self, AuthSettings, IntrospectionSettings, IssuerSettings, JwtSettings, Method, SettingsError, TermsSettings,
 };
 use crate::config::ServerDocument;
+use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::server::{
-    AnonymousMethod, AuthSpec, ClientAuthSpec, ClientSpec, IntrospectionSpec, IssuerSpec, JwtSpec, OktaSpec,
-    ServerSpec, TokenSpec, ValidationSpec,
+    AnonymousMethod, AuthSpec, IntrospectionSpec, IssuerSpec, JwtSpec, OktaSpec, ServerSpec, TokenSpec, ValidationSpec,
 };
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;

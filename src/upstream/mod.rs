@@ -18,7 +18,7 @@ use crate::breaker::Breaker;
 use crate::call::{CallError, Request};
 use crate::catalog::compile::{base_url, insecure_url, keeps_secrets};
 use crate::catalog::{TlsDef, UpstreamDef};
-use crate::credential::{self, BoxFuture, CredentialProvider};
+use crate::credential::{self, BoxFuture, CredentialError, CredentialProvider};
 use crate::diag::{Code, Diagnostic};
 use crate::net::{Client, ClientSettings, Unreached};
 use crate::principal::Principal;
@@ -119,8 +119,15 @@ impl HttpUpstream {
             value.set_sensitive(text.has_secret());
             map.append(name, value);
         }
-        let credential = credential::build(credential, secrets).map_err(|why| {
-            Diagnostic::new(Code::InvalidHeader, why.to_string()).at(*credential_span, "this credential")
+        let lenders = previous.iter().map(|other| &other.credential);
+        let credential = credential::build(credential, secrets, lenders).map_err(|why| {
+            let code = match why {
+                CredentialError::Unsendable(_) => Code::InvalidHeader,
+                CredentialError::TokenUrl(_) => Code::InvalidUrl,
+                CredentialError::Empty(_) => Code::MissingSecret,
+                CredentialError::PrivateKey | CredentialError::Net(_) => Code::InvalidCertificate,
+            };
+            Diagnostic::new(code, why.to_string()).at(*credential_span, "once `${…}` is filled in")
         })?;
         let certificates = Certificates::new(tls, secrets);
         let lender = previous.iter().find(|other| other.base == base && other.certificates.same(&certificates));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -61,8 +61,10 @@ impl Upstream for HttpUpstream {
     fn scrub(&self, text: &str, who: &Principal) -> String {
         let authority = self.base.authority();
         let token = who.token().map(ExposeSecret::expose_secret);
+        let held = self.credential.held(who);
+        let held = held.as_ref().map(ExposeSecret::expose_secret);
         let mut clean = text.to_owned();
-        for secret in self.secrets.values().chain(token).chain([authority]) {
+        for secret in self.secrets.values().chain(token).chain(held).chain([authority]) {
             if secret.len() >= SCRUBBED_FROM && clean.contains(secret) {
                 clean = clean.replace(secret, "[hidden]");
             }
@@ -96,6 +98,9 @@ impl HttpUpstream {
             (None, _) => {}
             (Some(pass), Ok(_) | Err(NetError::TooLarge { .. })) => pass.answered(),
             (Some(pass), Err(_)) => pass.failed(),
+        }
+        if came.as_ref().is_ok_and(|answer| answer.status == StatusCode::UNAUTHORIZED) {
+            self.credential.rejected(who);
         }
         Ok(came.map(|answer| Reply {
             status: answer.status.as_u16(),

@@ -175,7 +175,11 @@ fn completion_offers_what_can_stand_there() {
         "url credentials headers timeout retry tls max_concurrency circuit_breaker max_response_bytes",
     );
     offers("bridge", "upstream:\n  credentials: ▮\n", "none caller_token");
-    offers("bridge", "upstream:\n  credentials:\n    ▮\n", "caller_token bearer basic api_key");
+    offers(
+        "bridge",
+        "upstream:\n  credentials:\n    ▮\n",
+        "caller_token bearer basic api_key client_credentials token_exchange",
+    );
     offers("bridge", "upstream:\n  credentials:\n    basic:\n      ▮\n", "username password");
     offers(
         "bridge",

@@ -28,7 +28,7 @@ const GATES: [(&str, &[&str]); 14] = [
     ("jsonschema::", &["json_schema.rs", "catalog/input.rs", "config/schema"]),
     ("jmespath::", &["shape/select.rs"]),
     ("governor::", &["upstream/rate.rs"]),
-    ("moka::", &["upstream/cache.rs", "auth/kept.rs"]),
+    ("moka::", &["upstream/cache.rs", "auth/kept.rs", "credential/issued.rs"]),
     ("jsonwebtoken::", &["auth/", "oauth/client.rs", "demo/"]),
     ("rmcp::", &["mcp/"]),
     ("axum::", &["serve/", "demo/"]),

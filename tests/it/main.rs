@@ -14,6 +14,7 @@
 mod check;
 mod clients;
 mod conformance;
+mod credentials;
 mod demo;
 mod editor;
 mod examples;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Bridge, Catalog, Credential, Prompt, Resource, Tool, VariableUse, lint};
+use super::{Bridge, Catalog, Prompt, Resource, Tool, VariableUse, lint};
 use crate::config::bridge::{BridgeSpec, OneOrMany};
 use crate::config::yaml::Cursor;
 use crate::config::{BridgeDocument, Documents, allow, variable};
@@ -27,7 +27,7 @@ use crate::principal::ClaimPath;
 use crate::quantity;
 use crate::template::Builder;
 
-pub use upstream::{base_url, insecure_url, is_loopback, keeps_secrets};
+pub use upstream::{base_url, insecure_url, is_loopback, keeps_secrets, token_url};
 
 /// How long a request may take unless `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,9 +136,7 @@ impl<'d> Compiler<'d> {
             document,
             directory: &document.directory,
             upstream_timeout: upstream.as_ref().map(|upstream| upstream.timeout),
-            forwards_token: upstream
-                .as_ref()
-                .is_some_and(|upstream| matches!(upstream.credential, Credential::CallerToken { .. })),
+            forwards_token: upstream.as_ref().is_some_and(|upstream| upstream.credential.is_callers()),
         };
         self.bridges.push((
             Bridge {

@@ -7,10 +7,12 @@ use http::{HeaderName, HeaderValue};
 use indexmap::IndexMap;
 
 use super::{Compiler, TIMEOUT};
-use crate::catalog::{BreakerDef, Credential, TlsDef, UpstreamDef};
+use crate::catalog::{BreakerDef, Credential, GrantDef, OnBehalf, ProofDef, TlsDef, UpstreamDef};
 use crate::config::bridge::{
-    ApiKeySpec, BreakerSpec, CallerTokenSpec, CredentialKind, CredentialSpec, CredentialWord, TlsSpec, UpstreamSpec,
+    ApiKeySpec, BreakerSpec, CallerTokenSpec, ClientCredentialsSpec, CredentialKind, CredentialSpec, CredentialWord,
+    TlsSpec, TokenExchangeSpec, UpstreamSpec,
 };
+use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::secret::Text;
@@ -168,7 +170,92 @@ impl Compiler<'_> {
                 Some(Credential::Basic { username: username?, password: password? })
             }
             CredentialKind::ApiKey(key) => self.api_key(&at.get("api_key"), key, directory),
+            CredentialKind::ClientCredentials(spec) => {
+                let at = at.get("client_credentials");
+                let ClientCredentialsSpec { token_url, scope, audience, client } = spec;
+                let token_url = self.token_url(&at.get("token_url"), token_url, directory);
+                let (client_id, proof) = self.client(&at, client, directory)?;
+                Some(Credential::Grant(Box::new(GrantDef {
+                    on_behalf: OnBehalf::Ourselves,
+                    token_url: Some(token_url?),
+                    client_id,
+                    proof,
+                    scope: scope.clone(),
+                    audience: audience.clone(),
+                })))
+            }
+            CredentialKind::TokenExchange(spec) => {
+                let at = at.get("token_exchange");
+                let TokenExchangeSpec { token_url, audience, scope, client } = spec;
+                let token_url = match token_url {
+                    Some(written) => Some(self.token_url(&at.get("token_url"), written, directory)?),
+                    None => None,
+                };
+                if audience.is_none() && scope.is_none() {
+                    self.push(at.error(
+                        Code::MissingKey,
+                        "the exchange asks for nothing",
+                        "needs `audience`, `scope` or both: what the new token is for",
+                    ));
+                }
+                let (client_id, proof) = self.client(&at, client, directory)?;
+                Some(Credential::Grant(Box::new(GrantDef {
+                    on_behalf: OnBehalf::Caller,
+                    token_url,
+                    client_id,
+                    proof,
+                    scope: scope.clone(),
+                    audience: audience.clone(),
+                })))
+            }
         }
+    }
+
+    fn token_url(&mut self, at: &Cursor<'_>, written: &str, directory: &Path) -> Option<Text> {
+        let url = self.text(at, written, directory)?;
+        if let Some(plain) = url.as_plain()
+            && let Err(why) = token_url(plain)
+        {
+            self.push(at.error(Code::InvalidUrl, format!("`token_url` {why}"), "this URL"));
+        }
+        Some(url)
+    }
+
+    /// Our own client: a secret or a private key, and not both.
+    fn client(&mut self, at: &Cursor<'_>, spec: &ClientSpec, directory: &Path) -> Option<(Text, ProofDef)> {
+        let ClientSpec { client_id, client_secret, private_key, key_id, client_auth } = spec;
+        let Some(client_id) = client_id else {
+            self.push(at.key_error(Code::MissingKey, "missing key `client_id`", "needs the id of our own client"));
+            return None;
+        };
+        let id = self.text(&at.get("client_id"), client_id, directory);
+        let proof = match (client_secret, private_key) {
+            (Some(secret), None) => {
+                let secret = self.text(&at.get("client_secret"), secret, directory)?;
+                match client_auth {
+                    Some(ClientAuthSpec::ClientSecretPost) => ProofDef::Post(secret),
+                    Some(ClientAuthSpec::ClientSecretBasic) | None => ProofDef::Basic(secret),
+                }
+            }
+            (None, Some(key)) => ProofDef::Key(self.text(&at.get("private_key"), key, directory)?, key_id.clone()),
+            (Some(_), Some(_)) => {
+                self.push(at.get("private_key").key_error(
+                    Code::ConflictingKeys,
+                    "a client has either `client_secret` or `private_key`",
+                    "one too many",
+                ));
+                return None;
+            }
+            (None, None) => {
+                self.push(at.key_error(
+                    Code::MissingSecret,
+                    "missing `client_secret` or `private_key`",
+                    "how does our own client prove who it is?",
+                ));
+                return None;
+            }
+        };
+        Some((id?, proof))
     }
 
     fn caller_token(&mut self, at: &Cursor<'_>) {
@@ -178,7 +265,7 @@ impl Compiler<'_> {
                 "the caller's own access token is forwarded to this API".to_owned(),
                 "every call of this bridge carries the caller's token",
             )
-            .help("right only when the API is within the audience of that token; the alternative, `token_exchange`, is not built yet"),
+            .help("right only when the API is within the audience of that token; else exchange it for one of the API with `credentials: { token_exchange: … }`"),
         );
     }
 
@@ -270,6 +357,21 @@ pub fn is_loopback(url: &url::Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
+}
+
+/// Reads the URL of a token endpoint.
+///
+/// # Errors
+/// Returns what is wrong with it, as the rest of a sentence.
+pub fn token_url(written: &str) -> Result<url::Url, &'static str> {
+    let url = url::Url::parse(written).map_err(|_| "is not a URL; write it in full, beginning with `https://`")?;
+    if !keeps_secrets(&url) {
+        return Err("must begin with `https://`; `http://` is for loopback");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("can't hold a user name or password; write `client_id` and `client_secret`");
+    }
+    Ok(url)
 }
 
 /// Whether credentials may be sent to a URL: over https, or without leaving this machine.

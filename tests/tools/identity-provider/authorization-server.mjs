@@ -1,12 +1,13 @@
 // One authorization server: the provider with Okta's paths, claims and clients.
 //
-// Clients: `bridge`/`bridge-secret` may introspect and revoke; `svc`/`svc-secret` gets tokens by client_credentials; `cli` is
+// Clients: `bridge`/`bridge-secret` may introspect and revoke; `svc`/`svc-secret` gets tokens by client_credentials, and
+// exchanges those of users (RFC 8693) for any audience but `api://forbidden`; `cli` is
 // public, for authorization code + PKCE and the device flow, with any loopback port in `http://127.0.0.1:PORT/callback`.
 //
 // Access tokens are opaque. For a JWT add `/jwt` to the audience in `resource`: `resource=api://enterprise/jwt` gives a JWT
 // for `api://enterprise`.
 import { exportJWK, generateKeyPair } from 'jose';
-import { Provider } from 'oidc-provider';
+import { errors, Provider } from 'oidc-provider';
 import { memory } from './memory.mjs';
 import * as users from './users.mjs';
 
@@ -15,6 +16,7 @@ export const defaultAudience = 'api://enterprise';
 const apiScopes = ['hr:read', 'hr:write', 'hr.read', 'hr.write', 'wfm:read'];
 const apiScope = apiScopes.join(' ');
 const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code';
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const jwtSuffix = '/jwt';
 
 export async function authorizationServer({ issuer, audience, introspections, path = '', customClaims = true }) {
@@ -61,11 +63,32 @@ export async function authorizationServer({ issuer, audience, introspections, pa
       },
     },
   });
+  exchangeTokens(provider);
   provider.on('server_error', (_, error) => console.error(error));
 
   const server = { issuer, audience, path, provider, publicKey, changes, customClaims };
   provider.use(introspections.middleware(server));
   return server;
+}
+
+// RFC 8693 as Okta's On-Behalf-Of has it: a user's token for another of the same user, for one audience.
+function exchangeTokens(provider) {
+  provider.registerGrantType(tokenExchange, async (ctx) => {
+    const { client, params } = ctx.oidc;
+    const subject = await provider.AccessToken.find(params.subject_token ?? '');
+    if (!subject?.isValid) throw new errors.InvalidGrant('the subject token is not good');
+    if (params.audience === 'api://forbidden') throw new errors.InvalidTarget('not for this audience');
+    const grantId = await new provider.Grant({ accountId: subject.accountId, clientId: client.clientId }).save();
+    const token = new provider.AccessToken({ accountId: subject.accountId, client, grantId, gty: 'token_exchange', scope: params.scope });
+    token.resourceServer = new provider.ResourceServer(params.audience, resourceServer(params.audience, 'opaque'));
+    ctx.body = {
+      access_token: await token.save(),
+      issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+      token_type: 'Bearer',
+      expires_in: token.expiration,
+      scope: token.scope,
+    };
+  }, ['audience', 'scope', 'subject_token', 'subject_token_type']);
 }
 
 export function resourceServer(audience, format) {
@@ -88,7 +111,7 @@ function clients() {
   const native = { application_type: 'native', token_endpoint_auth_method: 'none' };
   return [
     { client_id: 'bridge', client_secret: 'bridge-secret', grant_types: [], redirect_uris: [], response_types: [] },
-    { client_id: 'svc', client_secret: 'svc-secret', grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: apiScope },
+    { client_id: 'svc', client_secret: 'svc-secret', grant_types: ['client_credentials', tokenExchange], redirect_uris: [], response_types: [], scope: apiScope },
     {
       ...native,
       client_id: 'cli',
