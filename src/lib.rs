@@ -18,6 +18,7 @@
 //! | 0 | [`quantity`] | durations and sizes as people write them |
 //! | 0 | [`secret`] | text whose secrets are known only at the last moment |
 //! | 0 | `unique` | JSON in which no name stands twice |
+//! | 1 | [`audit`] | one line for every decision |
 //! | 1 | [`config`] | what is written in the files; the suffix `Spec` means "may be wrong" |
 //! | 1 | [`json_schema`] | JSON Schema 2020-12, nothing fetched |
 //! | 1 | [`template`] | `{{ }}` fenced in: the only room that names minijinja |
@@ -37,6 +38,7 @@
 //!
 //! `axum` is named only in `serve` and `demo`. The library is what the binary is made of; nothing in it is a stable API yet.
 
+pub mod audit;
 pub mod auth;
 pub mod breaker;
 pub mod call;

@@ -139,13 +139,19 @@ impl Head {
     }
 }
 
-/// The issuer that a token claims to be from. Nothing is proven by it; it only says whom to ask.
-pub(super) fn claimed_issuer(token: &SecretString) -> Option<String> {
+/// What a token says about itself, proven by nothing: for people who wonder why theirs is refused.
+#[must_use]
+pub fn peek(token: &SecretString) -> Option<(Map<String, Value>, Map<String, Value>)> {
     let mut parts = token.expose_secret().split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
     };
-    object(payload)?.get("iss").and_then(Value::as_str).map(str::to_owned)
+    Some((object(header)?, object(payload)?))
+}
+
+/// The issuer that a token claims to be from. Nothing is proven by it; it only says whom to ask.
+pub(super) fn claimed_issuer(token: &SecretString) -> Option<String> {
+    peek(token)?.1.get("iss").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A part of a token: base64url without padding, and in it one JSON object without a name twice.

@@ -11,6 +11,9 @@ use crate::oauth::find;
 
 /// How long each step may take.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// The most that is read of a page that nobody reads.
+const MAX_BYTES: usize = 1024 * 1024;
+
 /// What is wrong with an identity provider or with what we know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -70,4 +73,14 @@ pub async fn probe(settings: IssuerSettings) -> Result<Vec<Fault>, Vec<SettingsE
 /// Okta's authorization servers have a document, all of them.
 fn is_okta(issuer: &str) -> bool {
     issuer.contains("/oauth2/")
+}
+
+/// How many seconds the clock of an issuer's server is ahead of ours; `None` when it does not say.
+pub async fn clock_ahead(issuer: &str) -> Option<i64> {
+    let client = Client::new(&ClientSettings::default()).ok()?;
+    let request = reqwest::Request::new(http::Method::GET, Url::parse(issuer).ok()?);
+    let answer = client.send(request, DEADLINE, MAX_BYTES).await.ok()?;
+    let date = answer.headers.get(http::header::DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(date).ok()?;
+    Some(date.as_second().saturating_sub(jiff::Timestamp::now().as_second()))
 }

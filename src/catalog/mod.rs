@@ -198,6 +198,8 @@ pub struct Tool {
     pub access: Access,
     /// How often it may be called.
     pub rate_limit: Option<RateLimit>,
+    /// Whether its arguments stand in the audit trail.
+    pub audits_arguments: bool,
     /// Where it is written.
     pub span: Span,
 }
@@ -498,6 +500,18 @@ impl Catalog {
 // === impl Tool ===
 
 impl Tool {
+    /// Whether a call is made from a claim, by its name under `claims:`.
+    #[must_use]
+    pub fn uses_claim(&self, name: &str) -> bool {
+        let bound = |binding: &Binding| matches!(&binding.source, Source::Claim(used) if used == name);
+        let has = |names: &[String]| names.iter().any(|used| used == name);
+        has(&self.shape_claims)
+            || self
+                .operation
+                .as_ref()
+                .is_some_and(|operation| has(&operation.template_claims) || operation.bindings.iter().any(bound))
+    }
+
     /// Whether a call needs to know who the caller is: it uses a claim, or it signs in at the API.
     #[must_use]
     pub fn needs_identity(&self, catalog: &Catalog) -> bool {

@@ -3,9 +3,11 @@
 mod check;
 mod demo;
 mod describe;
+mod doctor;
 mod explain;
 mod given;
 mod list;
+mod login;
 mod online;
 mod print;
 mod schema;
@@ -64,6 +66,10 @@ enum Command {
     List(list::Args),
     /// Show one tool as it is understood: its request, who may call it, and what the model sees
     Show(show::Args),
+    /// Get an access token for yourself: sign in by browser or by code, or as a service
+    Login(login::Args),
+    /// Look for what is wrong: server file, identity provider, clock, your token, APIs, address; each with its fix
+    Doctor(doctor::Args),
     /// Print the JSON Schema of bridge files or of the server file, for editors
     Schema(schema::Args),
 }
@@ -124,6 +130,8 @@ pub fn run() -> ExitStatus {
         Command::Explain(args) => explain::run(&args, &mut printer),
         Command::List(args) => list::run(&args, &mut printer),
         Command::Show(args) => show::run(&args, &mut printer),
+        Command::Login(args) => login::run(&args, &mut printer),
+        Command::Doctor(args) => doctor::run(&args, &mut printer),
         Command::Schema(args) => schema::run(&args, &mut printer),
     }
 }

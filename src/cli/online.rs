@@ -85,19 +85,19 @@ pub(super) fn server(path: &Path, online: bool) -> (Findings, Lines, Environment
 }
 
 /// An issuer of the server file.
-struct Auth<'d> {
-    document: &'d ServerDocument,
-    index: usize,
+pub(super) struct Auth<'d> {
+    pub(super) document: &'d ServerDocument,
+    pub(super) index: usize,
 }
 
 // === impl Auth ===
 
 impl Auth<'_> {
-    fn setting(&self, error: &SettingsError) -> Diagnostic {
+    pub(super) fn setting(&self, error: &SettingsError) -> Diagnostic {
         Diagnostic::new(Code::InvalidValue, error.to_string()).at(self.place(&[]), "here")
     }
 
-    fn blame(&self, fault: &Fault) -> Diagnostic {
+    pub(super) fn blame(&self, fault: &Fault) -> Diagnostic {
         let at = |keys: &[&str]| self.place(keys);
         match fault {
             Fault::Unreached(way) => unreached(way, "the identity provider", at(&["domain", "url", "issuer"])),

@@ -123,6 +123,14 @@ pub struct RetrySpec {
     pub attempts: u32,
 }
 
+/// What of a call stands in the audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditSpec {
+    /// The arguments, as they came.
+    Arguments,
+}
+
 /// Certificates in PEM, for connections to one API.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -319,6 +327,9 @@ pub struct ToolSpec {
     /// Hints for clients; defaults follow the method.
     /// Example: `{ destructive: false }`
     pub annotations: AnnotationsSpec,
+    /// What of a call stands in the audit trail besides who, what and when. Default: nothing.
+    /// Example: `arguments`
+    pub audit: Option<AuditSpec>,
     /// Follows the pages of an answer that comes in several.
     /// Example: `{ next: links.next, items: data }`
     pub paginate: Option<PaginateSpec>,

@@ -27,6 +27,10 @@ pub struct ServerSpec {
     /// How a caller of the STDIO transport presents a token.
     /// Example: `{ token: argument }`
     pub stdio: StdioSpec,
+    /// The audit trail: `stderr`, a file, or both of them with settings. One JSON object a line for every decision, without
+    /// tokens and without arguments. Default: none.
+    /// Example: `audit.jsonl`
+    pub audit: Option<AuditSpec>,
     /// Host names accepted in the `Host` header, besides loopback and the host of `public_url`.
     /// Example: `[mcp.internal]`
     pub allowed_hosts: Vec<String>,
@@ -222,6 +226,42 @@ pub enum AlgorithmSpec {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "bool")]
 pub struct True;
+
+/// The audit trail.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AuditSpec {
+    /// `stderr`, or a file.
+    To(String),
+    /// With settings.
+    Settings(AuditSettingsSpec),
+}
+
+/// How the audit trail is kept.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct AuditSettingsSpec {
+    /// `stderr`, or a file, relative to this one. After it was renamed, SIGHUP makes a new one.
+    /// Example: `/var/log/tollbridge/audit.jsonl`
+    pub to: String,
+    /// What happens to a call whose line can't be written. Default: `block`.
+    /// Example: `warn`
+    #[serde(default)]
+    pub on_failure: AuditFailureSpec,
+    /// When it is given, people stand in the trail by keyed hashes (HMAC-SHA-256) and not by name; write `${NAME}`.
+    /// Example: `${AUDIT_KEY}`
+    pub hash_key: Option<String>,
+}
+
+/// What happens to a call whose line can't be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditFailureSpec {
+    /// It is refused.
+    #[default]
+    Block,
+    /// It goes on, and the log says so.
+    Warn,
+}
 
 /// How a caller of the STDIO transport presents a token.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

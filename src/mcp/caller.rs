@@ -111,6 +111,21 @@ impl Caller {
 #[derive(Clone, Copy, Debug)]
 pub struct Unauthenticated;
 
+/// Joins what is said about one request in different places.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// The id that the HTTP layer gave the request, or a fresh one.
+pub(super) fn request_id(context: &RequestContext<RoleServer>) -> String {
+    let given = parts(context).and_then(|parts| parts.extensions.get::<RequestId>());
+    given.map_or_else(|| uuid::Uuid::new_v4().to_string(), |id| id.0.clone())
+}
+
+/// The caller whom the HTTP layer has authenticated.
+pub(super) fn principal(context: &RequestContext<RoleServer>) -> Option<&Principal> {
+    parts(context).and_then(|parts| parts.extensions.get::<Principal>())
+}
+
 /// The one bridge that a request is for, if any.
 pub(super) fn scope(context: &RequestContext<RoleServer>) -> Option<&str> {
     parts(context).and_then(|parts| parts.extensions.get::<BridgeScope>()).map(|scope| scope.0.as_str())

@@ -1,8 +1,10 @@
 //! Between our types and rmcp's.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
@@ -29,19 +31,23 @@ pub(super) struct Lists {
     pub(super) prompts: Vec<(usize, McpPrompt)>,
     /// Whether some tools are hidden from some callers.
     pub(super) hides_tools: bool,
+    /// The hash of each tool as it is listed, in the same order.
+    pub(super) hashes: Vec<String>,
 }
 
 // === impl Lists ===
 
 impl Lists {
     pub(super) fn new(catalog: &Catalog, token_as_argument: bool) -> Self {
+        let tools: Vec<(usize, McpTool)> = catalog
+            .tools
+            .values()
+            .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
+            .collect();
         Self {
             revision: catalog.revision.clone(),
-            tools: catalog
-                .tools
-                .values()
-                .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
-                .collect(),
+            hashes: tools.iter().map(|(_, tool)| hash(tool)).collect(),
+            tools,
             resources: catalog.resources.values().map(|resource| (resource.bridge, mcp_resource(resource))).collect(),
             templates: catalog
                 .resource_templates
@@ -64,6 +70,17 @@ fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
     converted.title.clone_from(&tool.title);
     converted.output_schema = tool.output.clone().map(Arc::new);
     converted.with_annotations(mcp_annotations(tool.annotations))
+}
+
+/// The beginning of the SHA-256 of a tool as it is listed.
+fn hash(tool: &McpTool) -> String {
+    let bytes = serde_json::to_vec(tool).unwrap_or_default();
+    let whole = digest(&SHA256, &bytes);
+    let mut text = String::new();
+    for byte in whole.as_ref().iter().take(8) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// A tool as `tools/list` shows it.
@@ -122,7 +139,7 @@ fn mcp_template(resource: &Resource) -> McpResourceTemplate {
 pub(super) fn call_result(tool: &str, outcome: Result<Outcome, CallError>) -> Result<CallToolResult, ErrorData> {
     match outcome {
         Ok(outcome) => {
-            let Outcome { content, structured, is_error } = outcome;
+            let Outcome { content, structured, is_error, status: _ } = outcome;
             let content = content.into_iter().map(|content| block(tool, content)).collect();
             let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
             result.structured_content = structured;

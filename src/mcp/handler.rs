@@ -9,17 +9,20 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, GetPromptRequestParams,
     GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
+    Tool as McpTool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use tracing::info;
 
 use super::caller::{self, Caller};
 use super::convert::{self, Lists};
+use crate::audit::{Audit, Entry};
 use crate::call::{self, CallError, Standing};
+use crate::catalog::{Bridge, Tool};
 use crate::live::{Live, Snapshot};
 use crate::principal::Principal;
 use crate::quantity::show_duration;
@@ -34,6 +37,7 @@ pub struct Shared {
     caller: Caller,
     call_timeout: Duration,
     lists: ArcSwapOption<Lists>,
+    audit: Option<Arc<Audit>>,
 }
 
 /// Handles the messages of one session, or one stateless request.
@@ -46,8 +50,8 @@ pub struct Handler {
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn new(live: Arc<Live>, caller: Caller, call_timeout: Duration) -> Self {
-        Self { live, caller, call_timeout, lists: ArcSwapOption::empty() }
+    pub(super) fn new(live: Arc<Live>, caller: Caller, call_timeout: Duration, audit: Option<Arc<Audit>>) -> Self {
+        Self { live, caller, call_timeout, lists: ArcSwapOption::empty(), audit }
     }
 
     /// The lists of a snapshot; made by the first who asks after a reload.
@@ -96,19 +100,76 @@ impl Handler {
         let mut arguments = request.arguments.unwrap_or_default();
         let needs_identity = tool.needs_identity(&snapshot.catalog);
         let limit = self.shared.call_timeout;
+        let mut who = None;
+        let mut audited = None;
         let run = async {
-            let who = self.shared.caller.of(context, &mut arguments, needs_identity).await?;
-            snapshot.call(tool, arguments, &who).await
+            if let Some(audit) = &self.shared.audit {
+                audit.ready().map_err(|unwritten| CallError::Upstream(unwritten.to_string()))?;
+            }
+            let caller = self.shared.caller.of(context, &mut arguments, needs_identity).await?;
+            let caller = who.insert(caller);
+            audited = tool.audits_arguments.then(|| arguments.clone());
+            snapshot.call(tool, arguments, caller).await
         };
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             // The client has gone or has cancelled: the request to the API is dropped with the future.
             () = context.ct.cancelled() => Err(CallError::Upstream("the call was cancelled".to_owned())),
             ended = timeout(limit, run) => ended.unwrap_or_else(|_| {
                 Err(CallError::Upstream(format!("The call did not end within {}", show_duration(limit))))
             }),
         };
+        if let Some(audit) = &self.shared.audit {
+            let lists = self.shared.lists(&snapshot);
+            let index = snapshot.catalog.tools.get_index_of(name);
+            let bridge = snapshot.catalog.bridge(tool.bridge);
+            let entry = Entry {
+                request_id: &caller::request_id(context),
+                method: "tools/call",
+                bridge: bridge.map(|bridge| bridge.name.as_str()),
+                subject: Some(name),
+                definition: index.and_then(|index| lists.hashes.get(index)).map(String::as_str),
+                who: who.as_ref(),
+                claims: bridge
+                    .zip(who.as_ref())
+                    .map(|(bridge, who)| used_claims(bridge, tool, who))
+                    .unwrap_or_default(),
+                arguments: audited.as_ref(),
+                decision: decision(&outcome),
+                reason: outcome.as_ref().err().map(ToString::to_string),
+                upstream_status: outcome.as_ref().ok().and_then(|outcome| outcome.status),
+                elapsed_ms: started.elapsed().as_millis(),
+            };
+            if let Err(unwritten) = audit.record(&entry) {
+                // What can't be recorded is not handed out.
+                outcome = Err(CallError::Upstream(unwritten.to_string()));
+            }
+        }
         info!(tool = name, outcome = word(&outcome), elapsed_ms = started.elapsed().as_millis(), "Call.");
         convert::call_result(name, outcome).map(Into::into)
+    }
+}
+
+impl Handler {
+    /// Records that public data was handed out.
+    fn audit_read(
+        &self,
+        method: &str,
+        bridge: usize,
+        snapshot: &Snapshot,
+        subject: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let Some(audit) = &self.shared.audit else { return Ok(()) };
+        let entry = Entry {
+            request_id: &caller::request_id(context),
+            method,
+            bridge: snapshot.catalog.bridge(bridge).map(|bridge| bridge.name.as_str()),
+            subject: Some(subject),
+            who: caller::principal(context),
+            decision: "allowed",
+            ..Entry::default()
+        };
+        audit.record(&entry).map_err(|unwritten| ErrorData::internal_error(unwritten.to_string(), None))
     }
 }
 
@@ -138,7 +199,7 @@ impl ServerHandler for Handler {
             .with_cache_scope(CacheScope::Private))
     }
 
-    fn get_tool(&self, name: &str) -> Option<Tool> {
+    fn get_tool(&self, name: &str) -> Option<McpTool> {
         let snapshot = self.shared.live.load();
         let index = snapshot.catalog.tools.get_index_of(name)?;
         let lists = self.shared.lists(&snapshot);
@@ -219,6 +280,7 @@ impl ServerHandler for Handler {
                 Err(ErrorData::internal_error(words, None))
             }),
         }?;
+        self.audit_read("resources/read", resource.bridge, &snapshot, &uri, &context)?;
         let contents = convert::resource_contents(&uri, body);
         Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private).into())
     }
@@ -250,6 +312,7 @@ impl ServerHandler for Handler {
             CallError::Argument(_) => ErrorData::invalid_params(error.to_string(), None),
             _ => ErrorData::internal_error(error.to_string(), None),
         })?;
+        self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;
         Ok(convert::prompt_result(prompt, messages).into())
     }
 }
@@ -261,6 +324,23 @@ fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {
 fn visible<T: Clone>(snapshot: &Snapshot, items: &[(usize, T)], context: &RequestContext<RoleServer>) -> Vec<T> {
     let scope = caller::scope(context);
     items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item.clone()).collect()
+}
+
+/// The claims that a call was made from, as the bridge names them.
+fn used_claims<'a>(bridge: &'a Bridge, tool: &'a Tool, who: &'a Principal) -> Vec<(&'a str, &'a Value)> {
+    let names = bridge.claims.keys().filter(|name| tool.uses_claim(name));
+    names.filter_map(|name| Some((name.as_str(), call::prepare::claim_value(bridge, name, who)?))).collect()
+}
+
+/// What was decided, in the words of the audit trail.
+fn decision(outcome: &Result<Outcome, CallError>) -> &'static str {
+    match outcome {
+        Ok(_) => "allowed",
+        Err(CallError::Argument(_)) => "refused",
+        Err(CallError::Denied(_) | CallError::Unknown(_)) => "denied",
+        Err(CallError::Limited(_)) => "limited",
+        Err(CallError::Upstream(_) | CallError::Internal { .. }) => "failed",
+    }
 }
 
 /// Whether a tool exists for a caller.

@@ -13,9 +13,10 @@ use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::live::Live;
 
-pub use caller::{BridgeScope, Caller, TokenSource, Unauthenticated};
+pub use caller::{BridgeScope, Caller, RequestId, TokenSource, Unauthenticated};
 pub use convert::{result_as_sent, tool_as_listed};
 pub use handler::{Handler, Shared};
 
@@ -37,8 +38,8 @@ pub type HttpService = StreamableHttpService<Handler, LocalSessionManager>;
 
 /// Makes what all sessions and requests share.
 #[must_use]
-pub fn share(live: Arc<Live>, caller: Caller, call_timeout: Duration) -> Arc<Shared> {
-    Arc::new(Shared::new(live, caller, call_timeout))
+pub fn share(live: Arc<Live>, caller: Caller, call_timeout: Duration, audit: Option<Arc<Audit>>) -> Arc<Shared> {
+    Arc::new(Shared::new(live, caller, call_timeout, audit))
 }
 
 /// Makes the Streamable HTTP endpoint: stateless JSON for the 2026-07-28 protocol, sessions for older clients.

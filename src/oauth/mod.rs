@@ -5,6 +5,7 @@
 mod client;
 mod discovery;
 mod grant;
+mod login;
 
 use http::StatusCode;
 
@@ -13,6 +14,7 @@ use crate::net::{Answer, NetError};
 pub use client::{ClientAuth, OauthClient, SigningKey};
 pub use discovery::{Metadata, discover, find};
 pub use grant::{Grant, GrantError, Token, grant};
+pub use login::{DeviceCode, Pkce};
 
 /// Why an identity provider gave no answer that could be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]

@@ -17,15 +17,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::ServeError;
 use super::session::{SESSION_HEADER, Seal};
-use super::settings::Settings;
+use super::{App, ServeError};
+use crate::audit::{Audit, Entry, Unwritten};
 use crate::auth::metadata::ChallengeError;
 use crate::auth::{AuthError, AuthSettings, Authenticator, metadata, token};
 use crate::call::{self, Standing};
 use crate::config::server::AnonymousMethod;
 use crate::live::Live;
-use crate::mcp::{self, BridgeScope, HttpOptions, Shared, Unauthenticated};
+use crate::mcp::{self, BridgeScope, HttpOptions, RequestId, Shared, Unauthenticated};
 use crate::principal::Principal;
 
 /// How long calls in flight may take once the server is told to stop.
@@ -42,6 +42,7 @@ const TOOL_CALL: &str = "tools/call";
 struct Gate {
     live: Arc<Live>,
     authenticator: Arc<dyn Authenticator>,
+    audit: Option<Arc<Audit>>,
     /// `None` when everybody may call.
     checks: bool,
     seal: Seal,
@@ -53,20 +54,20 @@ struct Gate {
 /// Serves until `shutdown` is cancelled and calls in flight have ended.
 pub(super) async fn serve(
     listener: TcpListener,
-    settings: &Settings,
+    app: &App,
     shared: &Arc<Shared>,
-    live: Arc<Live>,
-    authenticator: Arc<dyn Authenticator>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    let settings = &app.settings;
     let address = settings.listen;
     let broken = |why: std::io::Error| ServeError::Listen { address, why };
     let local = listener.local_addr().map_err(broken)?;
     let seal = Seal::new().map_err(|_| broken(std::io::Error::other("the system gives no random bytes")))?;
     let public_url = settings.public_url_for(local);
     let gate = Arc::new(Gate {
-        live,
-        authenticator,
+        live: Arc::clone(&app.live),
+        authenticator: Arc::clone(&app.authenticator),
+        audit: app.audit.clone(),
         checks: !matches!(settings.auth, AuthSettings::None),
         seal,
         public_url: public_url.clone(),
@@ -114,6 +115,7 @@ pub(super) async fn serve(
 
 /// Lets only valid tokens through and says who it is.
 async fn authenticate(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(RequestId(uuid::Uuid::new_v4().to_string()));
     let who = if gate.checks {
         let checked = match token::bearer(request.headers()) {
             Ok(token) => gate.authenticator.authenticate(&token).await,
@@ -185,8 +187,12 @@ async fn step_up(State(gate): State<Arc<Gate>>, request: Request, next: Next) ->
     });
     let Some((tool, missing)) = missing else { return next.run(request).await };
     let path = request.uri().path();
+    let words = call::lacks(&missing);
+    if let Some(refusal) = gate.record(&request, Some(&tool.name), &words) {
+        return refusal;
+    }
     info!(path, tool = tool.name, scopes = missing.join(" "), "The token lacks scopes.");
-    let mut response = refusal(StatusCode::FORBIDDEN, &call::lacks(&missing));
+    let mut response = refusal(StatusCode::FORBIDDEN, &words);
     let url = gate.metadata_url(path);
     let challenge = metadata::challenge(Some(ChallengeError::InsufficientScope), &url, &tool.access.scopes);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -321,6 +327,24 @@ impl Gate {
             && method.is_some_and(|method| self.anonymous.iter().any(|open| open.name() == method))
     }
 
+    /// Records that a request was denied before it got any further. Gives the answer when that can't be recorded.
+    fn record(&self, request: &Request, tool: Option<&str>, reason: &str) -> Option<Response> {
+        let audit = self.audit.as_ref()?;
+        let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let entry = Entry {
+            request_id: request.extensions().get::<RequestId>().map(|id| id.0.as_str()).unwrap_or_default(),
+            method: text(METHOD_HEADER).unwrap_or(if tool.is_some() { TOOL_CALL } else { "-" }),
+            bridge: request.uri().path().strip_prefix("/mcp/"),
+            subject: tool.or_else(|| text("mcp-name")),
+            who: request.extensions().get::<Principal>(),
+            decision: "denied",
+            reason: Some(reason.to_owned()),
+            ..Entry::default()
+        };
+        let unwritten = |unwritten: Unwritten| refusal(StatusCode::SERVICE_UNAVAILABLE, &unwritten.to_string());
+        audit.record(&entry).err().map(unwritten)
+    }
+
     fn deny(&self, request: &Request, error: AuthError) -> Response {
         let path = request.uri().path();
         match error {
@@ -328,6 +352,9 @@ impl Gate {
             AuthError::Rejected { .. } => warn!(path, reason = error.reason(), "Access denied."),
             // The authenticator has said so, once for all who wait.
             AuthError::Unavailable { .. } => info!(path, reason = error.reason(), "Tokens can't be checked."),
+        }
+        if let Some(refusal) = self.record(request, None, &error.reason()) {
+            return refusal;
         }
         let mut response = refusal(error.status(), error.message());
         if error.status() == StatusCode::UNAUTHORIZED {

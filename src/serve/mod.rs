@@ -1,5 +1,6 @@
 //! The server: settings, HTTP, STDIO, signals. Together with `demo` the only room that names axum.
 
+pub mod callback;
 mod http;
 mod session;
 pub mod settings;
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::audit::Audit;
 use crate::auth::{self, AuthSettings, Authenticator};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
 use crate::live::{Live, Loader, ReloadOutcome, Watcher};
@@ -26,6 +28,7 @@ pub struct App {
     settings: Settings,
     live: Arc<Live>,
     authenticator: Arc<dyn Authenticator>,
+    audit: Option<Arc<Audit>>,
 }
 
 /// Why a server ended early.
@@ -61,7 +64,13 @@ impl App {
         })?;
         let loader = Loader { path: settings.bridges.clone(), environment: settings.environment.clone() };
         let (live, findings) = Live::start(loader)?;
-        Ok((Self { settings, live: Arc::new(live), authenticator }, findings))
+        let audit = settings.audit.clone().map(Audit::open).transpose().map_err(|why| {
+            let mut report = Report::new();
+            let message = format!("the audit trail can't be opened: {why}");
+            report.push(Diagnostic::new(Code::InvalidValue, message).help("`audit` of the server file names it"));
+            Findings { report, sources: SourceMap::new() }
+        })?;
+        Ok((Self { settings, live: Arc::new(live), authenticator, audit: audit.map(Arc::new) }, findings))
     }
 
     /// What is running, for those who reload it.
@@ -85,10 +94,15 @@ impl App {
     /// Returns [`ServeError`] when the listener breaks.
     pub async fn serve_http(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
         self.prepare();
-        let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
-        let shared = mcp::share(Arc::clone(&self.live), Caller::Http, self.settings.request_timeout);
-        let served =
-            http::serve(listener, &self.settings, &shared, self.live, self.authenticator, shutdown.clone()).await;
+        let watching = tokio::spawn(watch(
+            Arc::clone(&self.live),
+            self.settings.bridges.clone(),
+            self.audit.clone(),
+            shutdown.clone(),
+        ));
+        let shared =
+            mcp::share(Arc::clone(&self.live), Caller::Http, self.settings.request_timeout, self.audit.clone());
+        let served = http::serve(listener, &self, &shared, shutdown.clone()).await;
         shutdown.cancel();
         let _ = watching.await;
         served
@@ -115,7 +129,12 @@ impl App {
     /// Returns [`ServeError::Session`] when the session breaks.
     pub async fn serve_stdio(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         self.prepare();
-        let watching = tokio::spawn(watch(Arc::clone(&self.live), self.settings.bridges.clone(), shutdown.clone()));
+        let watching = tokio::spawn(watch(
+            Arc::clone(&self.live),
+            self.settings.bridges.clone(),
+            self.audit.clone(),
+            shutdown.clone(),
+        ));
         let caller = match self.settings.auth {
             AuthSettings::None => Caller::Nobody,
             AuthSettings::Issuers(_) => Caller::Stdio(
@@ -126,7 +145,7 @@ impl App {
                 self.authenticator,
             ),
         };
-        let shared = mcp::share(self.live, caller, self.settings.request_timeout);
+        let shared = mcp::share(self.live, caller, self.settings.request_timeout, self.audit);
         let served = mcp::serve_stdio(&shared, shutdown.clone()).await.map_err(ServeError::Session);
         shutdown.cancel();
         let _ = watching.await;
@@ -147,7 +166,8 @@ async fn reload(live: &Arc<Live>) -> Option<ReloadOutcome> {
 }
 
 /// Reloads whenever the files change, until `shutdown` is cancelled.
-async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: CancellationToken) {
+async fn watch(live: Arc<Live>, path: std::path::PathBuf, audit: Option<Arc<Audit>>, shutdown: CancellationToken) {
+    let mut hangup = shutdown::Hangup::new();
     let mut watcher = match Watcher::new(&path) {
         Ok(watcher) => watcher,
         Err(error) => {
@@ -167,6 +187,12 @@ async fn watch(live: Arc<Live>, path: std::path::PathBuf, shutdown: Cancellation
         tokio::select! {
             () = shutdown.cancelled() => return,
             changed = watcher.changed() => if changed.is_none() { return },
+            () = hangup.received() => {
+                info!("Reloading: SIGHUP.");
+                if let Some(audit) = &audit {
+                    audit.reopen();
+                }
+            }
         }
         if let Some(outcome) = reload(&live).await {
             outcome.log();

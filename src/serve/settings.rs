@@ -8,13 +8,15 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::audit::{AuditSettings, OnFailure, Target};
 use crate::auth::{
     self, AuthSettings, IntrospectionSettings, IssuerSettings, JwtSettings, Method, SettingsError, TermsSettings,
 };
 use crate::config::ServerDocument;
 use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::server::{
-    AnonymousMethod, AuthSpec, IntrospectionSpec, IssuerSpec, JwtSpec, OktaSpec, ServerSpec, TokenSpec, ValidationSpec,
+    AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, IntrospectionSpec, IssuerSpec, JwtSpec,
+    OktaSpec, ServerSpec, TokenSpec, ValidationSpec,
 };
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub bridges: PathBuf,
     /// How callers are authenticated.
     pub auth: AuthSettings,
+    /// The audit trail.
+    pub audit: Option<AuditSettings>,
     /// Methods that are open to callers without a token.
     pub anonymous: Vec<AnonymousMethod>,
     /// Where the STDIO transport takes the token from.
@@ -204,6 +208,10 @@ impl Reader {
             let named = public_url.is_some() || !allowed_hosts.is_empty();
             self.check_exposure(listen, auth, named, insecure, &listen_at);
         }
+        let audit = match &spec.audit {
+            Some(audit) => Some(self.audit(audit, &root.get("audit"))?),
+            None => None,
+        };
         let max_request_bytes = self.size(spec, root);
         let request_timeout = self.request_timeout(spec, root);
         let mut environment = self.environment.clone();
@@ -213,6 +221,7 @@ impl Reader {
             public_url,
             bridges,
             auth: auth?,
+            audit,
             anonymous: spec
                 .auth
                 .as_ref()
@@ -349,6 +358,32 @@ impl Reader {
             return None;
         }
         Some(settings)
+    }
+
+    fn audit(&mut self, spec: &AuditSpec, at: &At<'_>) -> Option<AuditSettings> {
+        let (to, to_at, on_failure, hash_key) = match spec {
+            AuditSpec::To(to) => (to, at.clone(), AuditFailureSpec::default(), None),
+            AuditSpec::Settings(AuditSettingsSpec { to, on_failure, hash_key }) => {
+                (to, at.get("to"), *on_failure, hash_key.as_deref())
+            }
+        };
+        let to = self.string(to, &to_at)?;
+        if to.trim().is_empty() {
+            self.push(to_at.error(Code::InvalidValue, "the audit trail has no name", "write `stderr` or a file"));
+            return None;
+        }
+        let hash_key = match hash_key {
+            Some(written) => Some(self.string(written, &at.get("hash_key")).filter(|key| !key.is_empty())?.into()),
+            None => None,
+        };
+        Some(AuditSettings {
+            target: if to == "stderr" { Target::Stderr } else { Target::File(self.directory.join(to)) },
+            on_failure: match on_failure {
+                AuditFailureSpec::Block => OnFailure::Block,
+                AuditFailureSpec::Warn => OnFailure::Warn,
+            },
+            hash_key,
+        })
     }
 
     fn issuer(&mut self, spec: &IssuerSpec, at: &At<'_>) -> Option<IssuerSettings> {

@@ -42,6 +42,8 @@ pub struct Outcome {
     pub structured: Option<Value>,
     /// Whether the call failed in a way that the model should read about.
     pub is_error: bool,
+    /// The HTTP status of the API's answer, if it was asked.
+    pub status: Option<u16>,
 }
 
 /// A part of a result.
@@ -130,11 +132,11 @@ impl Outcome {
     /// Returns a failed result with words for the model.
     #[must_use]
     pub fn error(text: impl Into<String>) -> Self {
-        Self { content: vec![Content::Text(text.into())], structured: None, is_error: true }
+        Self { content: vec![Content::Text(text.into())], structured: None, is_error: true, status: None }
     }
 
     fn of(content: Vec<Content>) -> Self {
-        Self { content, structured: None, is_error: false }
+        Self { content, structured: None, is_error: false, status: None }
     }
 }
 
@@ -146,14 +148,16 @@ impl Shape {
     /// # Errors
     /// Returns a [`TemplateError`] when a template of the response can't be made from this reply.
     pub fn apply(&self, reply: &Reply, templates: &Templates, values: Values<'_>) -> Result<Outcome, TemplateError> {
-        if !(200..300).contains(&reply.status) {
-            return Ok(Outcome::error(self.error(reply, templates, values)));
-        }
-        match self.shaped(reply, templates, values) {
-            Ok(outcome) => Ok(outcome),
-            Err(PartError::Unfit(words)) => Ok(Outcome::error(words)),
-            Err(PartError::Template(error)) => Err(error),
-        }
+        let outcome = if (200..300).contains(&reply.status) {
+            match self.shaped(reply, templates, values) {
+                Ok(outcome) => outcome,
+                Err(PartError::Unfit(words)) => Outcome::error(words),
+                Err(PartError::Template(error)) => return Err(error),
+            }
+        } else {
+            Outcome::error(self.error(reply, templates, values))
+        };
+        Ok(Outcome { status: Some(reply.status), ..outcome })
     }
 
     /// Gives the result of a tool without an endpoint.
@@ -241,7 +245,7 @@ impl Shape {
             _ => vec![self.plain(reply, result, &mut notices)?],
         };
         content.extend(notices.into_iter().map(Content::Text));
-        Ok(Outcome { content, structured, is_error: false })
+        Ok(Outcome { content, structured, is_error: false, status: None })
     }
 
     fn parts(&self, parts: &[Part], templates: &Templates, scope: &Scope) -> Result<Vec<Content>, PartError> {

@@ -51,7 +51,7 @@ fn okta(provider: &Provider, changes: &Value) -> Value {
 }
 
 /// An issuer that signs whatever it is told to.
-struct Forger {
+pub struct Forger {
     site: Api,
     key: Arc<EncodingKey>,
     jwk: Value,
@@ -59,7 +59,7 @@ struct Forger {
 }
 
 impl Forger {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let site = Api::start();
         let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let der: Pkcs8V1Der<'static> = key.as_der().unwrap();
@@ -81,12 +81,12 @@ impl Forger {
         forger
     }
 
-    fn issuer(&self) -> String {
+    pub fn issuer(&self) -> String {
         self.site.url()
     }
 
     /// Lists its key under these names.
-    fn lists(&self, names: &[&str]) {
+    pub fn lists(&self, names: &[&str]) {
         let key = |name: &&str| {
             let mut key = self.jwk.clone();
             key["kid"] = json!(name);
@@ -96,11 +96,11 @@ impl Forger {
         self.site.answer("/keys", Answer::json(200, &json!({ "keys": keys })));
     }
 
-    fn fetches(&self) -> usize {
+    pub fn fetches(&self) -> usize {
         self.site.lines().iter().filter(|line| line.contains("/keys")).count()
     }
 
-    fn claims(&self) -> Value {
+    pub fn claims(&self) -> Value {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         json!({
             "iss": self.issuer(), "aud": "api://enterprise", "sub": "alice", "gpid": "7", "cid": "app",
@@ -109,14 +109,14 @@ impl Forger {
     }
 
     /// Signs the claims as they are written, so that they need not make sense.
-    fn sign(&self, header: &Value, claims: &str) -> String {
+    pub fn sign(&self, header: &Value, claims: &str) -> String {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let signed = format!("{}.{}", part(&header.to_string()), part(claims));
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, Algorithm::RS256).unwrap();
         format!("{signed}.{signature}")
     }
 
-    fn token(&self, changes: &Value) -> String {
+    pub fn token(&self, changes: &Value) -> String {
         let mut claims = self.claims();
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
@@ -125,7 +125,7 @@ impl Forger {
         self.sign(&json!({"alg": "RS256", "kid": "k1"}), &claims.to_string())
     }
 
-    fn jwt(&self) -> Value {
+    pub fn jwt(&self) -> Value {
         json!({"jwt": {"issuer": self.issuer(), "audience": "api://enterprise"}})
     }
 }

@@ -11,11 +11,13 @@
     reason = "tests fail loudly"
 )]
 
+mod audit;
 mod check;
 mod clients;
 mod conformance;
 mod credentials;
 mod demo;
+mod doctor;
 mod editor;
 mod examples;
 mod explain;
@@ -24,6 +26,8 @@ mod guide;
 mod http;
 mod identity;
 mod language;
+mod load;
+mod login;
 mod online;
 mod paths;
 mod random;

@@ -433,6 +433,10 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM and gives the exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();

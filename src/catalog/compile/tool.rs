@@ -131,6 +131,7 @@ impl Compiler<'_> {
             shape_claims: shape_claims.into_iter().collect(),
             access,
             rate_limit,
+            audits_arguments: spec.audit.is_some(),
             span: at.key_span(),
         };
         self.add(tool, at);
