@@ -37,3 +37,4 @@ mod response;
 mod schema;
 mod stdio;
 mod support;
+mod tls;
