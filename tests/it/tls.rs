@@ -71,7 +71,9 @@ fn serve(authority: &Authority) -> (u16, Arc<Mutex<usize>>) {
                 tokio::spawn(async move {
                     let mut stream = acceptor.accept(stream).await.ok()?;
                     let mut seen = [0; 4096];
-                    stream.read(&mut seen).await.ok()?;
+                    if stream.read(&mut seen).await.ok()? == 0 {
+                        return None;
+                    }
                     *count.lock().unwrap() += 1;
                     let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n\r\nsecure";
                     stream.write_all(answer).await.ok()?;
