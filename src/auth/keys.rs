@@ -86,6 +86,14 @@ impl Keys {
             }
             return Ok(keys);
         }
+        // A task of its own: a caller who leaves must not take the fetch along that others wait for.
+        let (this, name) = (Arc::clone(self), name.map(str::to_owned));
+        let looked = tokio::spawn(async move { this.look(name.as_deref()).await }).await;
+        looked.unwrap_or(Err(AuthError::Unavailable { reason: Trouble::Broken }))
+    }
+
+    /// The way to a key that is not at hand.
+    async fn look(&self, name: Option<&str>) -> Result<Arc<KeySet>, AuthError> {
         // Whoever waits here waits for one fetch, which all of them share.
         let mut last = self.last.lock().await;
         let keys = self.current.load_full();
@@ -130,9 +138,8 @@ impl Keys {
                 Some(reason)
             }
         };
-        if let Some(attempt) = last {
-            attempt.trouble = trouble;
-        }
+        // The pause begins when the attempt has ended, so that those who waited for it don't begin another.
+        *last = Some(Attempt { at: Instant::now(), trouble });
         trouble
     }
 

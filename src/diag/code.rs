@@ -413,7 +413,8 @@ codes! {
         "within that one. Otherwise exchange the token for one that is meant for the API:"
         ""
         "    credentials:"
-        "      token_exchange: { client_id: bridge, client_secret: \"${SECRET}\", audience: api://hr, scope: hr.read }"
+        "      token_exchange:"
+        "        { client_id: bridge, client_secret: \"${SECRET}\", audience: api://hr, scope: hr.read }"
     ]
     UnusedClaim "TB0202" Warning "claim that is never used" [
         "`claims:` defines a name that no parameter and no template uses. Remove it, or check the"

@@ -298,11 +298,11 @@ impl Gate {
         format!("{}{METADATA_PATH}{}", self.public_url, if is_known { path } else { "" })
     }
 
-    /// The scopes of each tool behind a path.
+    /// The scopes of each tool behind a path, except those that are hidden from some.
     fn scopes(&self, path: &str) -> Vec<BTreeSet<String>> {
         let snapshot = self.live.load();
         let only = path.strip_prefix("/mcp/");
-        let tools = snapshot.catalog.tools.values().filter(|tool| {
+        let tools = snapshot.catalog.tools.values().filter(|tool| !tool.access.hides()).filter(|tool| {
             only.is_none_or(|only| snapshot.catalog.bridge(tool.bridge).is_some_and(|bridge| bridge.name == only))
         });
         tools.map(|tool| tool.access.scopes.iter().cloned().collect()).collect()
@@ -312,7 +312,8 @@ impl Gate {
     fn first_scopes(&self, request: &Request) -> Vec<String> {
         let snapshot = self.live.load();
         let called = called_by_headers(request.headers());
-        if let Some(tool) = called.and_then(|name| snapshot.catalog.tools.get(&name)) {
+        let called = called.and_then(|name| snapshot.catalog.tools.get(&name));
+        if let Some(tool) = called.filter(|tool| !tool.access.hides()) {
             return tool.access.scopes.clone();
         }
         let common = self.scopes(request.uri().path()).into_iter().reduce(|one, other| &one & &other);

@@ -414,7 +414,7 @@ access: { scopes: [hr.read] }
 tools:
   read:   { description: Reads., endpoint: GET /read }
   write:  { description: Writes., endpoint: POST /write, access: { scopes: [hr.write, hr.admin] } }
-  staff:  { description: For staff., endpoint: GET /staff, access: { groups: [Staff] } }
+  staff:  { description: For staff., endpoint: GET /staff, access: { groups: [Staff], scopes: [hr.staff] } }
   german: { description: For Germans., endpoint: GET /german, access: { when: "claims.country == 'DE'" } }
 "#;
 
@@ -486,6 +486,13 @@ fn a_hidden_tool_is_not_listed_and_looks_like_one_that_does_not_exist() {
         assert_eq!(hidden_reply.status, unknown.status);
         assert_eq!(hidden_reply.body.replace(hidden, "nothing"), unknown.body);
     }
+    // Nor does anybody without a token learn of it by the scopes that a challenge names.
+    let challenge = |tool: &str| {
+        let reply = server.rpc("/mcp", None, "tools/call", &json!({"name": tool}));
+        reply.header("www-authenticate").unwrap().to_owned()
+    };
+    assert_eq!(challenge("staff"), challenge("nothing"));
+    assert_ne!(challenge("write"), challenge("nothing"));
     // Who lacks a scope as well does not learn of the tool either.
     let without = provider.token(&json!({"scope": "other"}));
     assert_eq!(call_tool(&server, &without, "staff").json()["error"]["message"], "no such tool: staff");
