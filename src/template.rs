@@ -1,6 +1,9 @@
 //! `{{ … }}` fenced in: the only module that names minijinja. Templates make data, not text, and can reach nothing
 //! but the values they are given: no environment, no files, no includes, bounded work and bounded output.
 
+mod conditions;
+mod rehearsal;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -12,6 +15,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Rest, Serde};
 use minijinja::{AutoEscape, Environment, ErrorKind, Expression, Template, UndefinedBehavior, Value as Dynamic};
 use serde_json::{Map, Value};
+
+pub use conditions::Condition;
+pub use rehearsal::rehearse;
 
 /// Steps a template may take before it is stopped.
 const FUEL: u64 = 50_000;
@@ -27,6 +33,8 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(fenced);
 pub struct Builder {
     environment: Environment<'static>,
     count: usize,
+    /// The conditions met so far, if they are noted.
+    conditions: Option<Vec<Condition>>,
 }
 
 /// The compiled text templates of a catalogue.
@@ -75,11 +83,23 @@ pub struct Scope(Dynamic);
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { environment: fenced(), count: 0 }
+        Self { environment: fenced(), count: 0, conditions: None }
     }
 }
 
 impl Builder {
+    /// Templates that tell a rehearsal which way their conditions go.
+    #[must_use]
+    pub fn noting() -> Self {
+        Self { conditions: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// The conditions of the templates compiled so far; none unless they are noted.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        self.conditions.as_deref().unwrap_or_default()
+    }
+
     /// Compiles a string.
     ///
     /// # Errors
@@ -95,6 +115,16 @@ impl Builder {
         // minijinja looks filters up when a template runs; an admin wants to know when it is loaded.
         let parsed = self.environment.template_from_str(source).map_err(|error| TemplateError::from_jinja(&error))?;
         known_names(&self.environment, &parsed)?;
+        drop(parsed);
+        let mut source = source.to_owned();
+        if let Some(conditions) = &mut self.conditions {
+            let (noted, found) = conditions::noted(&source, conditions.len());
+            if self.environment.template_from_str(&noted).is_ok() {
+                source = noted;
+                conditions.extend(found);
+            }
+        }
+        let source = source.as_str();
         if let Some(expression) = whole_expression(source) {
             let compiled = ENVIRONMENT
                 .compile_expression_owned(expression.to_owned())
@@ -263,10 +293,14 @@ fn fenced() -> Environment<'static> {
     });
     environment.add_function("now", |format: Rest<String>| {
         let format = format.first().map_or("%Y-%m-%dT%H:%M:%SZ", String::as_str);
-        let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+        let now = rehearsal::now().to_zoned(jiff::tz::TimeZone::UTC);
         jiff::fmt::strtime::format(format, &now).map_err(|_| failure("`now` was given a format it does not know"))
     });
-    environment.add_function("uuid", || uuid::Uuid::new_v4().to_string());
+    environment.add_function("uuid", rehearsal::uuid);
+    environment.add_function(conditions::NOTE, |condition: usize, value: Dynamic| {
+        rehearsal::decided(condition, value.is_true());
+        value
+    });
     environment
 }
 
@@ -341,7 +375,7 @@ fn known_names(environment: &Environment<'_>, template: &Template<'_, '_>) -> Re
             _ => continue,
         };
         let exists = match what {
-            "function" => environment.globals().any(|(known, _)| known == name),
+            "function" => name != conditions::NOTE && environment.globals().any(|(known, _)| known == name),
             "filter" => is_known(environment, &format!("0|{name}"), ErrorKind::UnknownFilter),
             _ => is_known(environment, &format!("0 is {name}"), ErrorKind::UnknownTest),
         };

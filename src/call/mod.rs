@@ -33,11 +33,13 @@ pub enum CallError {
     /// The API: it can't be reached, or does not answer as it should.
     #[error("{0}")]
     Upstream(String),
-    /// Us, or the bridge file. The id is also in the log, with the details.
+    /// Us, or the bridge file.
     #[error("internal error {id}; the server's log has the details")]
     Internal {
         /// Joins this error with the log.
         id: String,
+        /// What happened: for the log and for whoever wrote the bridge file, never for a model.
+        details: String,
     },
 }
 
@@ -50,11 +52,25 @@ impl CallError {
         Self::Argument(errors.iter().map(ToString::to_string).collect())
     }
 
-    /// Blames us: logs the details under a fresh id.
+    /// Blames us, under a fresh id.
     #[must_use]
-    pub fn internal(tool: &str, details: &str) -> Self {
-        let id = uuid::Uuid::new_v4().to_string();
-        tracing::error!(error_id = id, tool, details, "A call failed inside the bridge.");
-        Self::Internal { id }
+    pub fn internal(details: impl Into<String>) -> Self {
+        Self::Internal { id: uuid::Uuid::new_v4().to_string(), details: details.into() }
+    }
+
+    /// The error in the words of the log and of whoever wrote the bridge file.
+    #[must_use]
+    pub fn to_author(&self) -> String {
+        match self {
+            Self::Internal { details, .. } => details.clone(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Writes the details of an internal error to the log; of any other there are none.
+    pub fn log(&self, subject: &str) {
+        if let Self::Internal { id, details } = self {
+            tracing::error!(error_id = id, subject, details, "A call failed inside the bridge.");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub fn plan<'c>(
     who: &Principal,
 ) -> Result<Plan<'c>, CallError> {
     let bridge =
-        catalog.bridge(tool.bridge).ok_or_else(|| CallError::internal(&tool.name, "the tool's bridge is missing"))?;
+        catalog.bridge(tool.bridge).ok_or_else(|| CallError::internal("the tool's bridge is missing"))?;
     allow(catalog, tool, bridge, who)?;
     let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
     for claim in &tool.shape_claims {

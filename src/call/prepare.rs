@@ -51,14 +51,14 @@ pub fn prepare(
     who: &Principal,
 ) -> Result<Request, CallError> {
     let bridge =
-        catalog.bridge(owner.bridge).ok_or_else(|| CallError::internal(owner.name, "the tool's bridge is missing"))?;
+        catalog.bridge(owner.bridge).ok_or_else(|| CallError::internal("the tool's bridge is missing"))?;
     for claim in &operation.template_claims {
         required_claim(bridge, claim, who)?;
     }
     let scope =
         if operation.has_templates { Scope::new(&values(bridge, arguments, who)) } else { Scope::new(&Map::new()) };
     let render =
-        |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure(owner.name, &error));
+        |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure(&error));
 
     let mut bound = Vec::with_capacity(operation.bindings.len());
     for binding in &operation.bindings {
@@ -248,8 +248,8 @@ pub fn required_claim<'p>(bridge: &Bridge, name: &str, who: &'p Principal) -> Re
 
 /// A template that fails at call time: the bridge file is to blame, and the model can't help it.
 #[must_use]
-pub fn template_failure(tool: &str, error: &TemplateError) -> CallError {
-    CallError::internal(tool, &format!("a template failed: {error}"))
+pub fn template_failure(error: &TemplateError) -> CallError {
+    CallError::internal(format!("a template failed: {error}"))
 }
 
 fn path(operation: &Operation, bound: &[Bound<'_>]) -> Result<Vec<PathPart>, CallError> {

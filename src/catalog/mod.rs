@@ -25,7 +25,7 @@ use crate::diag::Span;
 use crate::principal::ClaimPath;
 use crate::secret::Text;
 use crate::shape::{Pages, Part, Shape};
-use crate::template::{Leaf, Templates};
+use crate::template::{Condition, Leaf, Templates};
 
 pub use crate::breaker::BreakerDef;
 pub use data::{Data, Rendered};
@@ -48,6 +48,8 @@ pub struct Catalog {
     pub prompts: IndexMap<String, Prompt>,
     /// The text templates of all of them.
     pub templates: Templates,
+    /// The conditions of the templates, in the order of their numbers; none unless they are noted.
+    pub conditions: Vec<ConditionUse>,
     /// Every `${…}`, in the order of its [`crate::secret::SecretRef`].
     pub variables: Vec<VariableUse>,
     /// The hash of the files' content.
@@ -465,6 +467,15 @@ pub struct PromptArgument {
     pub description: Option<String>,
     /// Whether it must be filled in.
     pub required: bool,
+}
+
+/// A condition of a template and where the template stands.
+#[derive(Debug)]
+pub struct ConditionUse {
+    /// What is written.
+    pub condition: Condition,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// A `${…}` and where it stands.

@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
-use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::ExitStatus;
@@ -12,12 +11,11 @@ use super::describe::{self, Definitions, From};
 use super::given;
 use super::print::Printer;
 use crate::call::{self, CallError, Fragment, FragmentSource, Plan, Preview};
-use crate::catalog::{Bridge, Credential, Tool};
+use crate::catalog::{Bridge, Tool};
 use crate::credential;
 use crate::diag::tame;
 use crate::mcp;
 use crate::principal::Principal;
-use crate::secret::Secrets;
 use crate::shape::{Content, Outcome};
 
 /// Arguments of `explain`.
@@ -100,20 +98,15 @@ fn preliminary<'a>(
     let (Some((_, made)), Some(upstream)) = (plan.request, &bridge.upstream) else {
         let values = || call::prepare::values(bridge, &plan.arguments, who);
         let answer = tool.shape.answer(&catalog.templates, &values);
-        return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure(&tool.name, &error));
+        return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure(&error));
     };
-    if matches!(upstream.credential, Credential::CallerToken { .. })
-        && let Ok(provider) = credential::build(&upstream.credential, &Secrets::default(), [])
-        && let Some(signed_in) = provider.sign_in(who).now_or_never()
-    {
-        signed_in?;
-    }
+    credential::rehearse(&upstream.credential, who)?;
     let request = request.insert(made);
     Ok(Preliminary::Request(Preview { request, upstream, variables: &catalog.variables }))
 }
 
 fn refused(error: &CallError) -> String {
-    format!("refused, and nothing would be sent: {}", tame(&error.to_string()))
+    format!("refused, and nothing would be sent: {}", tame(&error.to_author()))
 }
 
 fn text(
@@ -165,7 +158,7 @@ fn text(
             if matches!(error, CallError::Unknown(_)) {
                 text.push_str("  For this caller the tool does not exist: see its groups and conditions below.\n");
             } else {
-                for line in error.to_string().lines() {
+                for line in error.to_author().lines() {
                     let _ = writeln!(text, "  {}", tame(line));
                 }
             }
@@ -231,7 +224,7 @@ fn machine(
     let (key, value) = match planned {
         Ok(Preliminary::Request(preview)) => ("request", preview.json()),
         Ok(Preliminary::Answer(outcome)) => ("answer", mcp::result_as_sent(&tool.name, outcome.clone())),
-        Err(error) => ("refused", error.to_string().into()),
+        Err(error) => ("refused", error.to_author().into()),
     };
     if let Some(members) = told.as_object_mut() {
         members.insert(key.to_owned(), value);

@@ -21,6 +21,8 @@ enum Subject {
     Bridge,
     /// The server file, tollbridge.yaml
     Server,
+    /// A file of config tests, *.test.yaml
+    Test,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,6 +43,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
     let document = match args.subject {
         Subject::Bridge => schema::bridge_schema(draft),
         Subject::Server => schema::server_schema(draft),
+        Subject::Test => schema::test_schema(draft),
     };
     printer.result(&format!("{document:#}"));
     ExitStatus::Fine

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
+use super::case::CaseSpec;
 use super::client::ClientSpec;
 
 /// A bridge file: one upstream API, its tools, its resources and its prompts.
@@ -48,6 +49,12 @@ pub struct BridgeSpec {
     /// Example: `{ plan: { messages: [{ role: user, text: Plan my vacation. }] } }`
     #[serde(default)]
     pub prompts: IndexMap<String, PromptSpec>,
+    /// Tests of this bridge: `tollbridge test` runs them, without the network. They can also stand in a `*.test.yaml` beside
+    /// it.
+    /// Example: `[{ name: asks for the caller, tool: get_schedule, caller: { gpid: "12345" }, expect: { request: GET
+    /// /schedules?gpid=12345 } }]`
+    #[serde(default)]
+    pub tests: Vec<CaseSpec>,
 }
 
 /// What a caller needs to call a tool; all of it at once.

@@ -4,7 +4,6 @@
 //! of a directory does, symbolic links included.
 
 use std::{
-    ffi::OsStr,
     fmt::{self, Write as _},
     fs,
     io::{self, Read},
@@ -58,7 +57,7 @@ pub struct Revision(String);
 /// Hidden files, left-overs of editors and `*.test.yaml` are passed over. A file that can't be used
 /// becomes a finding; the others are still read.
 pub(super) fn read_dir_yaml(path: &Path, report: &mut Report, sources: &mut SourceMap) -> Vec<(FileId, String)> {
-    let names = match yaml_names(path, report) {
+    let names = match yaml_names(path, is_bridge, report) {
         Listing::File => return read_one(path, None, report, sources).into_iter().collect(),
         Listing::Names(names) => names,
         Listing::Unreadable => return Vec::new(),
@@ -89,6 +88,16 @@ pub(super) fn read_dir_yaml(path: &Path, report: &mut Report, sources: &mut Sour
         texts.extend(read);
     }
     texts
+}
+
+/// Reads the files of config tests: all `*.test.yaml` of a directory, or the one that is named like a bridge file.
+pub(super) fn read_tests(path: &Path, report: &mut Report, sources: &mut SourceMap) -> Vec<(FileId, String)> {
+    let paths: Vec<PathBuf> = match yaml_names(path, is_test, report) {
+        Listing::File => ["yaml", "yml"].iter().map(|ending| path.with_extension(format!("test.{ending}"))).collect(),
+        Listing::Names(names) => names.iter().map(|name| path.join(name)).collect(),
+        Listing::Unreadable => return Vec::new(),
+    };
+    paths.iter().filter(|path| path.exists()).filter_map(|path| read_one(path, None, report, sources)).collect()
 }
 
 /// Reads a file that must lie in a directory or below it.
@@ -194,7 +203,7 @@ enum Listing {
 }
 
 /// The names of the YAML files in a directory, sorted.
-fn yaml_names(path: &Path, report: &mut Report) -> Listing {
+fn yaml_names(path: &Path, is_wanted: fn(&Path) -> bool, report: &mut Report) -> Listing {
     let entries = match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::read_dir(path),
         Ok(_) => return Listing::File,
@@ -222,13 +231,22 @@ fn yaml_names(path: &Path, report: &mut Report) -> Listing {
     }
 }
 
-fn is_wanted(name: &Path) -> bool {
-    let is = |part: Option<&OsStr>, word: &str| part.is_some_and(|it| it.eq_ignore_ascii_case(word));
-    let is_yaml = is(name.extension(), "yaml") || is(name.extension(), "yml");
+fn is_bridge(name: &Path) -> bool {
+    is_yaml(name) && !has_test_ending(name)
+}
+
+fn is_test(name: &Path) -> bool {
+    is_yaml(name) && has_test_ending(name)
+}
+
+fn is_yaml(name: &Path) -> bool {
+    let is = |word: &str| name.extension().is_some_and(|it| it.eq_ignore_ascii_case(word));
+    (is("yaml") || is("yml")) && !name.to_string_lossy().starts_with(['.', '~', '#'])
+}
+
+fn has_test_ending(name: &Path) -> bool {
     let stem = name.file_stem().map(Path::new);
-    let is_test = is(stem.and_then(Path::extension), "test");
-    let text = name.to_string_lossy();
-    is_yaml && !is_test && !text.starts_with(['.', '~', '#'])
+    stem.and_then(Path::extension).is_some_and(|it| it.eq_ignore_ascii_case("test"))
 }
 
 /// Reads one YAML file as text; when it can't be, says so under its name.

@@ -2,6 +2,7 @@
 
 pub mod allow;
 pub mod bridge;
+pub mod case;
 pub mod client;
 mod files;
 mod plain_secret;
@@ -20,6 +21,7 @@ use crate::diag::{Code, Diagnostic, FileId, Findings, Report, SourceMap};
 
 use allow::Allow;
 use bridge::BridgeSpec;
+use case::{CaseSpec, TestFileSpec};
 use schema::Checker;
 use server::ServerSpec;
 use yaml::Node;
@@ -42,6 +44,17 @@ pub struct Documents {
     pub report: Report,
     /// What comments of the files allow.
     pub allows: Vec<Allow>,
+    /// The config tests, if they were asked for.
+    pub tests: Vec<TestDocument>,
+}
+
+/// A well-formed config test.
+#[derive(Debug)]
+pub struct TestDocument {
+    /// The YAML, with places.
+    pub tree: Node,
+    /// What it says.
+    pub spec: CaseSpec,
 }
 
 /// A well-formed bridge file.
@@ -66,6 +79,28 @@ pub struct ServerDocument {
     pub tree: Node,
     /// What it says.
     pub spec: ServerSpec,
+}
+
+/// Reads the bridge files of a directory (or a single file) and the files they name, and the config tests in and beside
+/// them.
+#[must_use]
+pub fn load_with_tests(path: &Path) -> Documents {
+    let mut documents = load(path);
+    let Documents { bridges, sources, report, tests, .. } = &mut documents;
+    for bridge in bridges {
+        tests.extend(test_documents(bridge.tree.get("tests"), std::mem::take(&mut bridge.spec.tests)));
+    }
+    for (file, text) in files::read_tests(path, report, sources) {
+        if let Some((tree, spec)) = read::<TestFileSpec>(file, &text, Checker::tests(), report) {
+            tests.extend(test_documents(tree.get("tests"), spec.tests));
+        }
+    }
+    documents
+}
+
+fn test_documents(list: Option<&Node>, specs: Vec<CaseSpec>) -> impl Iterator<Item = TestDocument> {
+    let trees = list.map(Node::items).unwrap_or_default();
+    trees.iter().zip(specs).map(|(tree, spec)| TestDocument { tree: tree.clone(), spec })
 }
 
 /// Reads the bridge files of a directory (or a single file) and the files they name.
@@ -99,7 +134,7 @@ pub fn load(path: &Path) -> Documents {
         bridges.push(BridgeDocument { tree, spec, directory: directory.to_owned(), files });
     }
     let revision = Revision::of(hashed.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
-    Documents { sources, bridges, revision, report, allows }
+    Documents { sources, bridges, revision, report, allows, tests: Vec::new() }
 }
 
 /// Reads the server file.

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde_json::{Map, Value, json};
 
 use self::explain::Explainer;
-use super::{bridge::BridgeSpec, server::ServerSpec, yaml, yaml::Node};
+use super::{bridge::BridgeSpec, case::TestFileSpec, server::ServerSpec, yaml, yaml::Node};
 use crate::diag::{Code, Diagnostic, Findings, Report};
 
 /// Which version of JSON Schema to write.
@@ -43,6 +43,12 @@ pub fn bridge_schema(draft: Draft) -> Value {
 #[must_use]
 pub fn server_schema(draft: Draft) -> Value {
     for_editors::<ServerSpec>(draft)
+}
+
+/// The JSON Schema of a file of config tests, for editors.
+#[must_use]
+pub fn test_schema(draft: Draft) -> Value {
+    for_editors::<TestFileSpec>(draft)
 }
 
 /// The JSON Schema of a type, with unknown keys refused, except those that begin with `x-`.
@@ -79,6 +85,13 @@ impl Checker {
     #[must_use]
     pub fn server() -> &'static Self {
         static CHECKER: LazyLock<Checker> = LazyLock::new(Checker::of::<ServerSpec>);
+        &CHECKER
+    }
+
+    /// The checker for files of config tests.
+    #[must_use]
+    pub fn tests() -> &'static Self {
+        static CHECKER: LazyLock<Checker> = LazyLock::new(Checker::of::<TestFileSpec>);
         &CHECKER
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Forward {
 // === impl Forward ===
 
 impl Forward {
-    fn header(&self, who: &Principal) -> Result<SignIn, CallError> {
+    pub(super) fn header(&self, who: &Principal) -> Result<SignIn, CallError> {
         let denied = |why: &str| CallError::Denied(format!("Access denied: {why}"));
         if let Some(audience) = &self.audience
             && !names_audience(who, audience)

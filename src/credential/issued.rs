@@ -130,11 +130,7 @@ impl Issued {
         match self.settings.on_behalf {
             OnBehalf::Ourselves => Ok(None),
             OnBehalf::Caller => {
-                let token = who.token().ok_or_else(|| {
-                    CallError::Denied(
-                        "Access denied: this tool exchanges the caller's own token, and there is none".to_owned(),
-                    )
-                })?;
+                let token = subject(who)?;
                 let mut key = [0; SHA256_OUTPUT_LEN];
                 key.copy_from_slice(digest(&SHA256, token.expose_secret().as_bytes()).as_ref());
                 Ok(Some(key))
@@ -200,6 +196,12 @@ impl Issued {
             }
         }
     }
+}
+
+/// The token that is exchanged.
+pub(super) fn subject(who: &Principal) -> Result<&SecretString, CallError> {
+    let none = "Access denied: this tool exchanges the caller's own token, and there is none";
+    who.token().ok_or_else(|| CallError::Denied(none.to_owned()))
 }
 
 impl CredentialProvider for Issued {

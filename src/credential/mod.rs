@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 use secrecy::SecretString;
 
 use crate::call::CallError;
-use crate::catalog::Credential;
+use crate::catalog::{Credential, OnBehalf};
 use crate::net::BuildError;
 use crate::principal::Principal;
 use crate::secret::Secrets;
@@ -107,6 +107,25 @@ pub fn build<'p>(
             }
         }
     })
+}
+
+/// Whether a caller could sign in, as far as that can be told without asking anybody and without a secret.
+///
+/// # Errors
+/// Returns [`CallError::Denied`] when the caller's token is not there or not meant for the API.
+pub fn rehearse(credential: &Credential, who: &Principal) -> Result<(), CallError> {
+    match credential {
+        Credential::CallerToken { audience } => {
+            forward::Forward { audience: audience.clone() }.header(who).map(drop)
+        }
+        Credential::Grant(grant) if grant.on_behalf == OnBehalf::Caller => issued::subject(who).map(drop),
+        Credential::None
+        | Credential::Bearer(_)
+        | Credential::Basic { .. }
+        | Credential::KeyHeader(..)
+        | Credential::KeyQuery(..)
+        | Credential::Grant(_) => Ok(()),
+    }
 }
 
 /// A header value that no log shows.

@@ -46,7 +46,7 @@ pub(super) fn activate(
     }
     let gates = gates(&catalog, previous);
     let caches = caches(&catalog);
-    Ok(Snapshot { catalog, secrets, upstreams, gates, caches })
+    Ok(Snapshot { catalog: Arc::new(catalog), secrets, upstreams, gates, caches })
 }
 
 /// Counters go on where a reload does not change what is allowed.

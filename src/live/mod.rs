@@ -27,18 +27,18 @@ use crate::quantity::show_duration;
 use crate::secret::Secrets;
 use crate::shape::{Content, Embedded, Outcome, PartError, Reply, Shape};
 use crate::template::Scope;
-use crate::upstream::{HttpUpstream, Key, RateGate, ReplyCache, Upstream, pages};
+use crate::upstream::{Canned, HttpUpstream, Key, RateGate, ReplyCache, Upstream, pages};
 
 pub use reload::{Loader, ReloadOutcome};
 pub use watch::{WatchError, Watcher};
 
 /// A catalogue with its secrets and clients: everything that a call needs from start to end.
-pub struct Snapshot {
+pub struct Snapshot<U = HttpUpstream> {
     /// What the files mean.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     secrets: Arc<Secrets>,
     /// One for each bridge of the catalogue.
-    upstreams: Vec<Option<Arc<HttpUpstream>>>,
+    upstreams: Vec<Option<Arc<U>>>,
     /// What counts the calls of tools with a `rate_limit`, by their names.
     gates: HashMap<String, Arc<RateGate>>,
     /// The answers of tools with a `cache`, by their names.
@@ -85,6 +85,20 @@ impl Snapshot {
         self.catalog.revision == other.catalog.revision && self.secrets.values().eq(other.secrets.values())
     }
 
+}
+
+impl Snapshot<Canned> {
+    /// A snapshot that asks no API: each bridge gets the answers that are made up for it. `${…}` are filled with their own
+    /// names, nothing is counted and nothing is kept.
+    #[must_use]
+    pub fn rehearsal(catalog: Arc<Catalog>, upstreams: Vec<Option<Arc<Canned>>>) -> Self {
+        let names = catalog.variables.iter().map(|used| used.variable.shown().into());
+        let secrets = Arc::new(Secrets::new(names.collect()));
+        Self { catalog, secrets, upstreams, gates: HashMap::new(), caches: HashMap::new() }
+    }
+}
+
+impl<U: Upstream> Snapshot<U> {
     /// Runs one call: prepare, send, shape.
     ///
     /// # Errors
@@ -97,12 +111,12 @@ impl Snapshot {
     ) -> Result<Outcome, CallError> {
         let Plan { bridge, arguments, request } = call::plan(&self.catalog, tool, arguments, who)?;
         let values = || call::prepare::values(bridge, &arguments, who);
-        let failed = |error| call::prepare::template_failure(&tool.name, &error);
+        let failed = |error| call::prepare::template_failure(&error);
         self.admit(tool, who)?;
         let Some((operation, request)) = request else {
             return tool.shape.answer(&self.catalog.templates, &values).map_err(failed);
         };
-        let upstream = self.upstream(tool.bridge, &tool.name)?;
+        let upstream = self.upstream(tool.bridge)?;
         let reply = self.reply(tool, operation, upstream, &request, who).await?;
         let outcome = tool.shape.apply(&reply, &self.catalog.templates, &values).map_err(failed)?;
         Ok(scrub_error(outcome, upstream, who))
@@ -113,7 +127,7 @@ impl Snapshot {
         &self,
         tool: &Tool,
         operation: &Operation,
-        upstream: &HttpUpstream,
+        upstream: &U,
         request: &Request,
         who: &Principal,
     ) -> Result<Reply, CallError> {
@@ -141,12 +155,12 @@ impl Snapshot {
         })
     }
 
-    fn upstream(&self, bridge: usize, name: &str) -> Result<&HttpUpstream, CallError> {
+    fn upstream(&self, bridge: usize) -> Result<&U, CallError> {
         self.upstreams
             .get(bridge)
             .and_then(Option::as_ref)
             .map(Arc::as_ref)
-            .ok_or_else(|| CallError::internal(name, "the tool's upstream is missing"))
+            .ok_or_else(|| CallError::internal("the tool's upstream is missing"))
     }
 
     /// Gives the content of a resource for the values of its URI's variables.
@@ -159,7 +173,7 @@ impl Snapshot {
         let render = |data: &crate::catalog::Data| {
             data.render(&self.catalog.templates, &Scope::new(&scope))
                 .map(|value| value.unwrap_or(Rendered::Value(Value::Null)).fill(&self.secrets))
-                .map_err(|error| call::prepare::template_failure(resource.uri.as_str(), &error))
+                .map_err(|error| call::prepare::template_failure(&error))
         };
         let of_type = |content| ResourceBody { content, mime_type: resource.mime_type.clone() };
         Ok(of_type(match &resource.content {
@@ -183,14 +197,14 @@ impl Snapshot {
     ) -> Result<ResourceBody, CallError> {
         let name = resource.uri.as_str();
         let nobody = Principal::anonymous();
-        let upstream = self.upstream(resource.bridge, name)?;
+        let upstream = self.upstream(resource.bridge)?;
         let owner = Owner { name, bridge: resource.bridge };
         let request = call::prepare(&self.catalog, owner, operation, &Arguments::of_uri(variables), &nobody)?;
         let reply = upstream.send(&request, &nobody).await?;
         if !(200..300).contains(&reply.status) {
             let outcome = Shape::default()
                 .apply(&reply, &self.catalog.templates, &Map::new)
-                .map_err(|error| call::prepare::template_failure(name, &error))?;
+                .map_err(|error| call::prepare::template_failure(&error))?;
             let outcome = scrub_error(outcome, upstream, &nobody);
             let words = outcome.content.into_iter().find_map(|content| match content {
                 Content::Text(text) => Some(text),
@@ -238,7 +252,7 @@ impl Snapshot {
         let mut messages = Vec::with_capacity(prompt.messages.len());
         for (role, part) in &prompt.messages {
             let content = part.render(&self.catalog.templates, &scope).map_err(|error| match error {
-                PartError::Template(error) => call::prepare::template_failure(&prompt.name, &error),
+                PartError::Template(error) => call::prepare::template_failure(&error),
                 PartError::Unfit(_) => CallError::Argument(vec!["an argument is not base64".to_owned()]),
             })?;
             messages.extend(content.map(|content| (*role, content)));

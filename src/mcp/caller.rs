@@ -85,7 +85,7 @@ impl Caller {
                 .and_then(|parts| parts.extensions.get::<Principal>())
                 .cloned()
                 // The HTTP layer lets nothing through without one.
-                .ok_or_else(|| CallError::internal("", "a request reached the handler without a principal")),
+                .ok_or_else(|| CallError::internal("a request reached the handler without a principal")),
             Self::Stdio(source, authenticator) => {
                 let given = match source {
                     TokenSource::Argument if needs_identity => arguments.remove(TOKEN_ARGUMENT),

@@ -149,7 +149,10 @@ pub(super) fn call_result(tool: &str, outcome: Result<Outcome, CallError>) -> Re
             error @ (CallError::Argument(_) | CallError::Denied(_) | CallError::Limited(_) | CallError::Upstream(_)),
         ) => Ok(CallToolResult::error(vec![ContentBlock::text(error.to_string())])),
         Err(error @ CallError::Unknown(_)) => Err(ErrorData::invalid_params(error.to_string(), None)),
-        Err(error @ CallError::Internal { .. }) => Err(ErrorData::internal_error(error.to_string(), None)),
+        Err(error @ CallError::Internal { .. }) => {
+            error.log(tool);
+            Err(ErrorData::internal_error(error.to_string(), None))
+        }
     }
 }
 

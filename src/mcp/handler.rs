@@ -270,7 +270,10 @@ impl ServerHandler for Handler {
         let run = async {
             snapshot.read(resource, &variables).await.map_err(|error| match error {
                 CallError::Argument(_) => ErrorData::resource_not_found(error.to_string(), Some(json!({ "uri": uri }))),
-                _ => ErrorData::internal_error(error.to_string(), None),
+                _ => {
+                    error.log(&uri);
+                    ErrorData::internal_error(error.to_string(), None)
+                }
             })
         };
         let body = tokio::select! {
@@ -310,7 +313,10 @@ impl ServerHandler for Handler {
         let arguments = request.arguments.unwrap_or_default();
         let messages = snapshot.prompt(prompt, &arguments).map_err(|error| match error {
             CallError::Argument(_) => ErrorData::invalid_params(error.to_string(), None),
-            _ => ErrorData::internal_error(error.to_string(), None),
+            _ => {
+                error.log(&prompt.name);
+                ErrorData::internal_error(error.to_string(), None)
+            }
         })?;
         self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;
         Ok(convert::prompt_result(prompt, messages).into())

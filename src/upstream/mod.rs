@@ -1,6 +1,8 @@
 //! The one place where a request to an API is made.
 
+mod base;
 mod cache;
+mod canned;
 pub mod pages;
 mod rate;
 mod retry;
@@ -12,7 +14,6 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
-use url::Url;
 
 use crate::breaker::Breaker;
 use crate::call::{CallError, Request};
@@ -25,9 +26,11 @@ use crate::principal::Principal;
 use crate::secret::{Secrets, Text};
 use crate::shape::Reply;
 
+use base::Base;
 use retry::Retry;
 
 pub use cache::{Key, ReplyCache};
+pub use canned::{Canned, CannedReply, Replies};
 pub use rate::RateGate;
 
 /// An API that can be called.
@@ -55,9 +58,7 @@ pub trait Upstream: Send + Sync {
 /// An API over HTTP, with its own pool of connections.
 pub struct HttpUpstream {
     client: Client,
-    base: Url,
-    /// The path of the base URL, without a slash at the end.
-    base_path: String,
+    base: Base,
     headers: HeaderMap,
     credential: Arc<dyn CredentialProvider>,
     secrets: Arc<Secrets>,
@@ -130,7 +131,7 @@ impl HttpUpstream {
             Diagnostic::new(code, why.to_string()).at(*credential_span, "once `${…}` is filled in")
         })?;
         let certificates = Certificates::new(tls, secrets);
-        let lender = previous.iter().find(|other| other.base == base && other.certificates.same(&certificates));
+        let lender = previous.iter().find(|other| *other.base.url() == base && other.certificates.same(&certificates));
         let client = if let Some(lender) = lender {
             lender.client.clone()
         } else {
@@ -146,12 +147,11 @@ impl HttpUpstream {
             breaker: breaker.map(Breaker::new),
             slots: max_concurrency.map(|slots| (slots, Semaphore::new(slots))),
         };
-        let lent = previous.iter().find(|other| other.base == base && other.guard.same(&guard));
+        let lent = previous.iter().find(|other| *other.base.url() == base && other.guard.same(&guard));
         let guard = lent.map_or_else(|| Arc::new(guard), |lender| Arc::clone(&lender.guard));
         Ok(Self {
             client,
-            base_path: base.path().trim_end_matches('/').to_owned(),
-            base,
+            base: Base::new(base),
             headers: map,
             credential,
             secrets: Arc::clone(secrets),
@@ -166,7 +166,7 @@ impl HttpUpstream {
     /// # Errors
     /// Returns the first step that fails.
     pub async fn reach(&self, deadline: Duration) -> Result<(), Unreached> {
-        self.client.reach(&self.base, deadline).await
+        self.client.reach(self.base.url(), deadline).await
     }
 }
 

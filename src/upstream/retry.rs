@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, header};
 
+use super::send::words;
+use crate::call::CallError;
 use crate::net::NetError;
 use crate::shape::Reply;
 
@@ -38,19 +40,48 @@ impl Retry {
     }
 
     /// Whether requests of this method are ever sent again (RFC 9110 section 9.2.2).
-    pub(super) fn is_for(&self, method: &Method) -> bool {
+    fn is_for(&self, method: &Method) -> bool {
         self.attempts > 1 && [Method::GET, Method::HEAD, Method::PUT, Method::DELETE].contains(method)
     }
 
+    /// Sends a request by `once`, and again after a `rest` where that may help.
+    ///
+    /// # Errors
+    /// Returns what `once` does, and [`CallError::Upstream`] when the last attempt had no answer.
+    pub(super) async fn run<O, R>(
+        &self,
+        method: &Method,
+        once: impl Fn() -> O,
+        rest: impl Fn(Duration) -> R,
+    ) -> Result<Reply, CallError>
+    where
+        O: Future<Output = Result<Result<Reply, NetError>, CallError>>,
+        R: Future<Output = ()>,
+    {
+        let is_repeated = self.is_for(method);
+        if is_repeated {
+            self.earn();
+        }
+        let mut attempt = 1;
+        loop {
+            let came = once().await?;
+            match if is_repeated { self.pause(attempt, came.as_ref()) } else { None } {
+                Some(pause) => rest(pause).await,
+                None => return came.map_err(|error| CallError::Upstream(words(&error))),
+            }
+            attempt += 1;
+        }
+    }
+
     /// A request begins.
-    pub(super) fn earn(&self) {
+    fn earn(&self) {
         let _ = self
             .budget
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |budget| (budget < FULL).then(|| budget + EARNED));
     }
 
     /// How long to wait before the next attempt; `None` when there is none.
-    pub(super) fn pause(&self, attempt: u32, came: Result<&Reply, &NetError>) -> Option<Duration> {
+    fn pause(&self, attempt: u32, came: Result<&Reply, &NetError>) -> Option<Duration> {
         if attempt >= self.attempts {
             return None;
         }

@@ -21,37 +21,11 @@ const SCRUBBED_FROM: usize = 4;
 
 impl Upstream for HttpUpstream {
     fn send<'a>(&'a self, request: &'a Request, who: &'a Principal) -> BoxFuture<'a, Result<Reply, CallError>> {
-        Box::pin(async move {
-            let retry = &self.guard.retry;
-            if !retry.is_for(&request.method) {
-                return self.once(request, who).await?.map_err(|error| CallError::Upstream(words(&error)));
-            }
-            retry.earn();
-            let mut attempt = 1;
-            loop {
-                let came = self.once(request, who).await?;
-                match retry.pause(attempt, came.as_ref()) {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return came.map_err(|error| CallError::Upstream(words(&error))),
-                }
-                attempt += 1;
-            }
-        })
+        Box::pin(self.guard.retry.run(&request.method, || self.once(request, who), tokio::time::sleep))
     }
 
     fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError> {
-        let from = match &request.page {
-            Some(page) => page.clone(),
-            None => self.url(&request.wire_path(), request.wire_query(self.secrets.as_ref()).as_deref())?,
-        };
-        let elsewhere = || CallError::Upstream("The API's answer leads to a next page outside of the API".to_owned());
-        let page = from.join(written).map_err(|_| elsewhere())?;
-        let within = page.path().strip_prefix(&self.base_path).is_some_and(|rest| rest.starts_with('/'));
-        let same = page.origin() == self.base.origin() && page.username().is_empty() && page.password().is_none();
-        if !same || !within {
-            return Err(elsewhere());
-        }
-        Ok(Request { page: Some(page), ..request.clone() })
+        self.base.follow(request, written, self.secrets.as_ref())
     }
 
     fn max_response_bytes(&self) -> usize {
@@ -59,17 +33,10 @@ impl Upstream for HttpUpstream {
     }
 
     fn scrub(&self, text: &str, who: &Principal) -> String {
-        let authority = self.base.authority();
         let token = who.token().map(ExposeSecret::expose_secret);
         let held = self.credential.held(who);
         let held = held.as_ref().map(ExposeSecret::expose_secret);
-        let mut clean = text.to_owned();
-        for secret in self.secrets.values().chain(token).chain(held).chain([authority]) {
-            if secret.len() >= SCRUBBED_FROM && clean.contains(secret) {
-                clean = clean.replace(secret, "[hidden]");
-            }
-        }
-        clean
+        without(text, self.secrets.values().chain(token).chain(held).chain([self.base.url().authority()]))
     }
 }
 
@@ -112,10 +79,7 @@ impl HttpUpstream {
 
     fn outgoing(&self, request: &Request, sign_in: SignIn) -> Result<reqwest::Request, CallError> {
         let secrets = self.secrets.as_ref();
-        let mut url = match &request.page {
-            Some(page) => page.clone(),
-            None => self.url(&request.wire_path(), request.wire_query(secrets).as_deref())?,
-        };
+        let mut url = self.base.of(request, secrets)?;
         let mut headers = self.headers.clone();
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static(ACCEPT));
         for (name, text, _) in &request.headers {
@@ -140,19 +104,6 @@ impl HttpUpstream {
         *outgoing.body_mut() = body.map(|body| body.bytes.into());
         Ok(outgoing)
     }
-
-    /// Joins base URL, path and query. The `url` crate collapses `.` and `..`, even percent-encoded; the path can't hold
-    /// them, and what comes out must be what was put in.
-    fn url(&self, path: &str, query: Option<&str>) -> Result<Url, CallError> {
-        let mut url = self.base.clone();
-        let whole = format!("{}{path}", self.base_path);
-        url.set_path(&whole);
-        if url.path() != whole {
-            return Err(CallError::internal("", "the path of a request would change on the wire"));
-        }
-        url.set_query(query);
-        Ok(url)
-    }
 }
 
 /// Puts an API key into the query. The URL of a next page may hold it already.
@@ -166,11 +117,22 @@ fn add_key(url: &mut Url, name: &str, value: &str) {
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, CallError> {
-    HeaderValue::from_str(text).map_err(|_| CallError::internal("", "a secret does not fit the header it is meant for"))
+    HeaderValue::from_str(text).map_err(|_| CallError::internal("a secret does not fit the header it is meant for"))
+}
+
+/// A text without these words.
+pub(super) fn without<'t>(text: &str, words: impl Iterator<Item = &'t str>) -> String {
+    let mut clean = text.to_owned();
+    for word in words {
+        if word.len() >= SCRUBBED_FROM && clean.contains(word) {
+            clean = clean.replace(word, "[hidden]");
+        }
+    }
+    clean
 }
 
 /// What the model is told when there is no answer.
-fn words(error: &NetError) -> String {
+pub(super) fn words(error: &NetError) -> String {
     match error {
         NetError::Timeout(limit) => format!("The API did not answer within {}", show_duration(*limit)),
         NetError::Unreachable => "The API can't be reached".to_owned(),

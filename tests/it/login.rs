@@ -19,9 +19,14 @@ fn login(provider: &Provider, args: &[&str]) -> Command {
 
 /// Waits until the command says where to go.
 fn told(child: &mut Child, begins: &str) -> String {
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let line = stderr.lines().map_while(Result::ok).find_map(|line| line.strip_prefix(begins).map(str::to_owned));
-    line.unwrap_or_else(|| panic!("nothing begins with {begins:?}"))
+    told_first(child, begins).0
+}
+
+/// The same, with what it says after that.
+fn told_first(child: &mut Child, begins: &str) -> (String, impl Iterator<Item = String>) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find_map(|line| line.strip_prefix(begins).map(str::to_owned));
+    (line.unwrap_or_else(|| panic!("nothing begins with {begins:?}")), lines)
 }
 
 fn browse(url: &str, user: &str) -> String {
@@ -108,7 +113,7 @@ fn a_service_gets_a_token_of_its_own() {
 fn answers_to_others_and_wrong_places_are_refused() {
     let provider = Provider::shared();
     let mut child = login(provider, &["--no-browser"]).spawn().unwrap();
-    let url = told(&mut child, "Sign in at ");
+    let (url, rest) = told_first(&mut child, "Sign in at ");
     let redirect = url::Url::parse(&url).unwrap();
     let redirect = redirect.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
     let visit = |query: &str| {
@@ -118,6 +123,9 @@ fn answers_to_others_and_wrong_places_are_refused() {
     };
     assert!(visit("").contains("Nothing is waited for"));
     visit("?code=stolen&state=another");
+    // The code is not even tried.
+    let rest: Vec<String> = rest.collect();
+    assert_eq!(rest, ["error: the browser brought the answer to somebody else's sign-in"]);
     let (code, stdout) = finish(child);
     assert_eq!((code, stdout.as_str()), (1, ""));
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Bridge, Catalog, Prompt, Resource, Tool, VariableUse, lint};
+use super::{Bridge, Catalog, ConditionUse, Prompt, Resource, Tool, VariableUse, lint};
 use crate::config::bridge::{BridgeSpec, OneOrMany};
 use crate::config::yaml::Cursor;
 use crate::config::{BridgeDocument, Documents, allow, variable};
@@ -39,6 +39,7 @@ struct Compiler<'d> {
     sources: &'d SourceMap,
     report: Report,
     templates: Builder,
+    conditions: Vec<ConditionUse>,
     variables: Vec<VariableUse>,
     tools: IndexMap<String, (Tool, Span)>,
     resources: Vec<(Resource, Span)>,
@@ -64,11 +65,24 @@ struct Place<'d> {
 /// # Errors
 /// Returns all findings when one of them is an error.
 pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
-    let Documents { sources, bridges, revision, report, allows } = documents;
+    compile_by(documents, Builder::default())
+}
+
+/// The same, with templates that tell a rehearsal which way their conditions go ([`Catalog::conditions`]).
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_noting(documents: Documents) -> Result<(Catalog, Findings), Findings> {
+    compile_by(documents, Builder::noting())
+}
+
+fn compile_by(documents: Documents, templates: Builder) -> Result<(Catalog, Findings), Findings> {
+    let Documents { sources, bridges, revision, report, allows, tests: _ } = documents;
     let mut compiler = Compiler {
         sources: &sources,
         report,
-        templates: Builder::default(),
+        templates,
+        conditions: Vec::new(),
         variables: Vec::new(),
         tools: IndexMap::new(),
         resources: Vec::new(),
@@ -82,7 +96,7 @@ pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
     }
     lint::lint_together(&bridges, &sources, &mut compiler.report);
     allow::apply(&allows, &sources, &mut compiler.report);
-    let Compiler { report, templates, variables, tools, resources, prompts, bridges, .. } = compiler;
+    let Compiler { report, templates, conditions, variables, tools, resources, prompts, bridges, .. } = compiler;
     let findings = Findings { report, sources };
     if findings.report.has_errors() {
         return Err(findings);
@@ -98,6 +112,7 @@ pub fn compile(documents: Documents) -> Result<(Catalog, Findings), Findings> {
         resource_templates: with_variables,
         prompts: prompts.into_iter().map(|(name, (prompt, _))| (name, prompt)).collect(),
         templates: templates.finish(),
+        conditions,
         variables,
         revision,
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Compiler;
-use crate::catalog::VariableUse;
+use crate::catalog::{ConditionUse, VariableUse};
 use crate::catalog::data::{Data, MixedPiece};
 use crate::config::variable::{self, Segment, Variable};
 use crate::config::yaml::Cursor;
@@ -150,6 +150,10 @@ impl Compiler<'_> {
         names: &Names,
         claims: &mut BTreeSet<String>,
     ) -> Option<Leaf> {
+        for condition in self.templates.conditions().iter().skip(self.conditions.len()) {
+            let span = at.find(self.sources, &condition.text);
+            self.conditions.push(ConditionUse { condition: condition.clone(), span });
+        }
         let leaf = match leaf {
             Ok(leaf) => leaf,
             Err(error) => {

@@ -1,0 +1,148 @@
+//! An API that is not there: its answers are made up, and what it is asked is kept. For tests of definitions; everything
+//! around it is what serves.
+
+use std::collections::VecDeque;
+use std::future::ready;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::base::Base;
+use super::retry::Retry;
+use super::send::without;
+use super::{BoxFuture, Upstream};
+use crate::call::{CallError, Request, Shown};
+use crate::catalog::compile::base_url;
+use crate::catalog::{Catalog, Credential, UpstreamDef};
+use crate::credential;
+use crate::net::NetError;
+use crate::principal::Principal;
+use crate::secret::Secrets;
+use crate::shape::Reply;
+
+/// Where an API is whose URL is known only where it is served.
+const SOMEWHERE: &str = "https://upstream.test";
+
+/// An API with made-up answers.
+pub struct Canned {
+    base: Base,
+    credential: Credential,
+    retry: Retry,
+    max_response_bytes: usize,
+    replies: Mutex<Replies>,
+    sent: Mutex<Vec<Request>>,
+}
+
+/// The made-up answers of an API.
+#[derive(Clone, Debug)]
+pub enum Replies {
+    /// The same to every request.
+    Always(CannedReply),
+    /// One after the other; a request after the last one fails.
+    InTurn(VecDeque<CannedReply>),
+}
+
+/// A made-up answer, or what comes instead of one.
+#[derive(Clone, Debug)]
+pub enum CannedReply {
+    /// An answer, after some time. Nobody waits; only a time that is over is felt.
+    Reply(Reply, Duration),
+    /// Nothing listens at the address.
+    Unreachable,
+    /// The answer does not come in time.
+    Timeout,
+    /// The connection ends in the middle of the answer.
+    Broken,
+}
+
+// === impl Canned ===
+
+impl Canned {
+    /// Makes the API of a bridge.
+    #[must_use]
+    pub fn new(def: &UpstreamDef, catalog: &Catalog, replies: Replies) -> Self {
+        Self {
+            base: Base::new(somewhere(def, catalog)),
+            credential: def.credential.clone(),
+            retry: Retry::new(def.attempts),
+            max_response_bytes: def.max_response_bytes,
+            replies: Mutex::new(replies),
+            sent: Mutex::default(),
+        }
+    }
+
+    /// The requests that were sent, in order.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Request> {
+        locked(&self.sent).clone()
+    }
+
+    /// The answers that nobody asked for.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        match &*locked(&self.replies) {
+            Replies::Always(_) => 0,
+            Replies::InTurn(left) => left.len(),
+        }
+    }
+
+    fn once(&self, request: &Request, who: &Principal) -> Result<Result<Reply, NetError>, CallError> {
+        credential::rehearse(&self.credential, who)?;
+        self.base.of(request, &Shown)?;
+        locked(&self.sent).push(request.clone());
+        let reply = match &mut *locked(&self.replies) {
+            Replies::Always(reply) => Some(reply.clone()),
+            Replies::InTurn(left) => left.pop_front(),
+        };
+        let reply = reply.ok_or_else(|| {
+            let sent = locked(&self.sent).len();
+            CallError::internal(format!("request {sent} was sent, and `upstream` of the test has no answer left"))
+        })?;
+        let limit = self.max_response_bytes;
+        Ok(match reply {
+            CannedReply::Reply(_, delay) if delay >= request.timeout => Err(NetError::Timeout(request.timeout)),
+            CannedReply::Reply(reply, _) if reply.body.len() > limit => Err(NetError::TooLarge { limit }),
+            CannedReply::Reply(reply, _) => Ok(reply),
+            CannedReply::Unreachable => Err(NetError::Unreachable),
+            CannedReply::Timeout => Err(NetError::Timeout(request.timeout)),
+            CannedReply::Broken => Err(NetError::Broken),
+        })
+    }
+}
+
+impl Upstream for Canned {
+    fn send<'a>(&'a self, request: &'a Request, who: &'a Principal) -> BoxFuture<'a, Result<Reply, CallError>> {
+        Box::pin(self.retry.run(&request.method, move || ready(self.once(request, who)), |_| ready(())))
+    }
+
+    fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError> {
+        self.base.follow(request, written, &Shown)
+    }
+
+    fn max_response_bytes(&self) -> usize {
+        self.max_response_bytes
+    }
+
+    fn scrub(&self, text: &str, who: &Principal) -> String {
+        let token = who.token().map(secrecy::SecretString::expose_secret);
+        without(text, token.into_iter().chain([self.base.url().authority()]))
+    }
+}
+
+/// The base URL with its defaults; what has none reads as a host of no network.
+fn somewhere(def: &UpstreamDef, catalog: &Catalog) -> Url {
+    let filled = |instead: &str| {
+        let value = |default: Option<&str>| default.unwrap_or(instead).to_owned().into();
+        let values = catalog.variables.iter().map(|used| value(used.variable.default()));
+        base_url(&def.url.fill(&Secrets::new(values.collect()))).ok()
+    };
+    let written = filled(SOMEWHERE).or_else(|| filled("upstream.test"));
+    #[expect(clippy::expect_used, reason = "the constant is a URL")]
+    written.unwrap_or_else(|| Url::parse(SOMEWHERE).expect("a URL"))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
