@@ -32,9 +32,10 @@
 //! | 8 | [`upstream`] | the one place a request is made |
 //! | 9 | [`live`] | what is running, and how it is replaced |
 //! | 10 | [`mcp`] | the only room that names rmcp |
-//! | 11 | [`serve`] | the server: HTTP, STDIO, signals |
-//! | 11 | [`demo`] | a sample API and a development token issuer |
-//! | 12 | [`cli`] | **plug 4**: one file per command |
+//! | 11 | [`suite`] | config tests: the code that serves, with an API that is made up |
+//! | 12 | [`serve`] | the server: HTTP, STDIO, signals |
+//! | 12 | [`demo`] | a sample API and a development token issuer |
+//! | 13 | [`cli`] | **plug 4**: one file per command |
 //!
 //! `axum` is named only in `serve` and `demo`. The library is what the binary is made of; nothing in it is a stable API yet.
 
@@ -58,6 +59,7 @@ pub mod quantity;
 pub mod secret;
 pub mod serve;
 pub mod shape;
+pub mod suite;
 pub mod template;
 mod unique;
 pub mod upstream;

@@ -11,7 +11,9 @@ pub use access::{Standing, allow, lacks, standing};
 pub use plan::{Plan, plan};
 pub use prepare::{Owner, prepare};
 pub use preview::{Fragment, FragmentSource, Preview, SourceLine};
-pub use request::{ACCEPT, Field, FieldValue, Origin, Pair, PathPart, Request, RequestBody, Reveal, Shown, WireBody};
+pub use request::{
+    ACCEPT, Field, FieldValue, Origin, Pair, PathPart, Request, RequestBody, Reveal, Shown, WireBody, collected,
+};
 
 use crate::catalog::ArgumentError;
 

@@ -29,8 +29,7 @@ pub fn plan<'c>(
     arguments: Map<String, Value>,
     who: &Principal,
 ) -> Result<Plan<'c>, CallError> {
-    let bridge =
-        catalog.bridge(tool.bridge).ok_or_else(|| CallError::internal("the tool's bridge is missing"))?;
+    let bridge = catalog.bridge(tool.bridge).ok_or_else(|| CallError::internal("the tool's bridge is missing"))?;
     allow(catalog, tool, bridge, who)?;
     let arguments = tool.input.accept(arguments).map_err(|errors| CallError::arguments(&errors))?;
     for claim in &tool.shape_claims {

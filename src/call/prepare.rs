@@ -50,15 +50,13 @@ pub fn prepare(
     arguments: &Arguments,
     who: &Principal,
 ) -> Result<Request, CallError> {
-    let bridge =
-        catalog.bridge(owner.bridge).ok_or_else(|| CallError::internal("the tool's bridge is missing"))?;
+    let bridge = catalog.bridge(owner.bridge).ok_or_else(|| CallError::internal("the tool's bridge is missing"))?;
     for claim in &operation.template_claims {
         required_claim(bridge, claim, who)?;
     }
     let scope =
         if operation.has_templates { Scope::new(&values(bridge, arguments, who)) } else { Scope::new(&Map::new()) };
-    let render =
-        |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure(&error));
+    let render = |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure(&error));
 
     let mut bound = Vec::with_capacity(operation.bindings.len());
     for binding in &operation.bindings {

@@ -102,6 +102,24 @@ impl Preview<'_> {
         url
     }
 
+    /// The headers as they are shown: secrets as `${NAME}`.
+    pub fn shown_headers(&self) -> impl Iterator<Item = (String, String)> {
+        let joined = |value: Vec<Fragment>| value.into_iter().map(|it| it.text).collect();
+        self.headers().into_iter().map(move |(name, value)| (name, joined(value)))
+    }
+
+    /// The API key that goes into the query, as it is shown.
+    #[must_use]
+    pub fn shown_key(&self) -> Option<(String, String)> {
+        match &self.upstream.credential {
+            Credential::KeyQuery(name, value) => {
+                let shown = secret(value, &str::to_owned).into_iter().map(|it| it.text).collect();
+                Some((name.clone(), shown))
+            }
+            _ => None,
+        }
+    }
+
     fn headers(&self) -> Vec<(String, Vec<Fragment>)> {
         let hidden = |text: String| Fragment { text, source: FragmentSource::Secret };
         let as_is = str::to_owned;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderName, Method};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::catalog::{Rendered, encode_segment};
@@ -222,6 +222,54 @@ impl RequestBody {
             Self::Bytes(bytes, media_type) => body(media_type, bytes.to_vec()),
         }
     }
+}
+
+// === what tests look at ===
+
+impl RequestBody {
+    /// The body as data: JSON as it is, forms as maps, anything else as text, and bytes as base64. `None` when there is
+    /// none.
+    #[must_use]
+    pub fn data(&self) -> Option<Value> {
+        let shown = |text: &Text| Value::String(text.to_string());
+        match self {
+            Self::None => None,
+            Self::Members(_) | Self::Json(..) => serde_json::from_slice(&self.wire(&Shown)?.bytes).ok(),
+            Self::Form(pairs) => Some(collected(
+                pairs.iter().flat_map(|pair| pair.values.iter().map(|value| (pair.name.clone(), shown(value)))),
+            )),
+            Self::Multipart(fields) => Some(collected(fields.iter().map(|field| {
+                let content = match &field.content {
+                    FieldValue::Text(text) => shown(text),
+                    FieldValue::Bytes(bytes) => STANDARD.encode(bytes).into(),
+                };
+                let value = if field.filename.is_none() && field.content_type.is_none() {
+                    content
+                } else {
+                    json!({ "filename": field.filename, "content_type": field.content_type, "content": content })
+                };
+                (field.name.clone(), value)
+            }))),
+            Self::Text(text, _) => Some(shown(text)),
+            Self::Bytes(bytes, _) => Some(STANDARD.encode(bytes).into()),
+        }
+    }
+}
+
+/// Pairs as a map; the values of a name that is there several times are a list.
+#[must_use]
+pub fn collected(pairs: impl Iterator<Item = (String, Value)>) -> Value {
+    let mut map = Map::new();
+    for (name, value) in pairs {
+        match map.get_mut(&name) {
+            None => {
+                map.insert(name, value);
+            }
+            Some(Value::Array(list)) => list.push(value),
+            Some(one) => *one = Value::Array(vec![one.take(), value]),
+        }
+    }
+    map.into()
 }
 
 /// RFC 7578. The boundary is a hash of what it bounds, so no content can hold it.

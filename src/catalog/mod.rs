@@ -69,6 +69,8 @@ pub struct Bridge {
     pub upstream: Option<UpstreamDef>,
     /// The claims by which it knows the caller.
     pub claims: IndexMap<String, Vec<ClaimPath>>,
+    /// Where its name is written.
+    pub span: Span,
 }
 
 /// The API that the tools of a bridge call, before its secrets are known.

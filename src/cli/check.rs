@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use super::print::Printer;
 use super::{DEFAULT_CONFIG, ExitStatus, online};
 use crate::catalog::Catalog;
-use crate::catalog::compile::compile;
-use crate::config;
 use crate::config::variable::Environment;
 use crate::diag::{Code, Diagnostic, Findings, Severity, github, machine, sarif, suggest, text};
+use crate::suite::Suite;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -101,7 +100,12 @@ struct Checked {
 }
 
 fn bridges(path: &Path, args: &Args, environment: &Environment) -> Checked {
-    let compiled = if args.online {
+    let compiled = Suite::load(path).and_then(|(suite, findings)| {
+        if !args.online {
+            let fails = is_denied(args, &findings);
+            let lines = vec![verdict(path, &suite.catalog, &findings, args)];
+            return Ok(Checked { findings, lines, fails });
+        }
         online::load(path, environment).map(|(live, mut findings)| {
             let snapshot = live.load();
             let lines = online::bridges(&snapshot, &mut findings);
@@ -109,13 +113,7 @@ fn bridges(path: &Path, args: &Args, environment: &Environment) -> Checked {
             let verdict = verdict(path, &snapshot.catalog, &findings, args);
             Checked { findings, lines: lines.into_iter().chain([verdict]).collect(), fails }
         })
-    } else {
-        compile(config::load(path)).map(|(catalog, findings)| {
-            let fails = is_denied(args, &findings);
-            let lines = vec![verdict(path, &catalog, &findings, args)];
-            Checked { findings, lines, fails }
-        })
-    };
+    });
     compiled.unwrap_or_else(|findings| Checked { findings, lines: Vec::new(), fails: true })
 }
 

@@ -13,6 +13,7 @@ mod print;
 mod schema;
 mod serve;
 mod show;
+mod test;
 
 use std::process::ExitCode;
 
@@ -66,6 +67,8 @@ enum Command {
     List(list::Args),
     /// Show one tool as it is understood: its request, who may call it, and what the model sees
     Show(show::Args),
+    /// Run the config tests and compare the snapshots, without the network
+    Test(test::Args),
     /// Get an access token for yourself: sign in by browser or by code, or as a service
     Login(login::Args),
     /// Look for what is wrong: server file, identity provider, clock, your token, APIs, address; each with its fix
@@ -130,6 +133,7 @@ pub fn run() -> ExitStatus {
         Command::Explain(args) => explain::run(&args, &mut printer),
         Command::List(args) => list::run(&args, &mut printer),
         Command::Show(args) => show::run(&args, &mut printer),
+        Command::Test(args) => test::run(&args, &mut printer),
         Command::Login(args) => login::run(&args, &mut printer),
         Command::Doctor(args) => doctor::run(&args, &mut printer),
         Command::Schema(args) => schema::run(&args, &mut printer),

@@ -192,7 +192,7 @@ pub struct ExpectSpec {
     /// Example: `/salary`
     pub absent: Option<OneOrMany>,
     /// What the error says; all of it, when it is a list. The call must fail.
-    /// Example: unexpected argument
+    /// Example: `unexpected argument`
     pub error: Option<OneOrMany>,
     /// The tool as `tools/list` shows it to this caller; more may be there. `false`: it is hidden from them.
     /// Example: `{ inputSchema: { required: [start_date] } }`

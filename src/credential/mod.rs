@@ -115,9 +115,7 @@ pub fn build<'p>(
 /// Returns [`CallError::Denied`] when the caller's token is not there or not meant for the API.
 pub fn rehearse(credential: &Credential, who: &Principal) -> Result<(), CallError> {
     match credential {
-        Credential::CallerToken { audience } => {
-            forward::Forward { audience: audience.clone() }.header(who).map(drop)
-        }
+        Credential::CallerToken { audience } => forward::Forward { audience: audience.clone() }.header(who).map(drop),
         Credential::Grant(grant) if grant.on_behalf == OnBehalf::Caller => issued::subject(who).map(drop),
         Credential::None
         | Credential::Bearer(_)

@@ -603,6 +603,30 @@ codes! {
         ""
         "    introspection: { url: https://id.example.com/oauth2/introspect, … }"
     ]
+
+    // Config tests.
+    UnknownSubject "TB0501" Error "test of something that is not there" [
+        "A test names a tool, resource or prompt that no bridge of the directory has. It may have been"
+        "renamed or removed; then the test should be too."
+        ""
+        "    tests:"
+        "      - { name: works, tool: get_shedule }     # did you mean `get_schedule`?"
+    ]
+    InvalidTest "TB0502" Error "test that can't be run" [
+        "A test calls exactly one thing, `tool`, `resource` or `prompt`, and what it says about the API's"
+        "answer and about what is expected must make sense for that."
+        ""
+        "    - name: asks only for the caller"
+        "      tool: get_schedule"
+        "      caller: { gpid: \"12345\" }"
+        "      upstream: { status: 200, json: { shifts: [] } }"
+        "      expect: { request: GET /schedules?gpid=12345, result: { shifts: [] } }"
+    ]
+    DuplicateTest "TB0503" Error "two tests of one name" [
+        "The tests of a bridge, inline and in files of their own, need names that tell them apart: the"
+        "name is how a failure is reported and how its snapshot is found. Names that differ only by"
+        "punctuation or by upper and lower case would share a snapshot."
+    ]
 }
 
 // === impl Code ===

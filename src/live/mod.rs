@@ -84,7 +84,6 @@ impl Snapshot {
     fn is_same(&self, other: &Self) -> bool {
         self.catalog.revision == other.catalog.revision && self.secrets.values().eq(other.secrets.values())
     }
-
 }
 
 impl Snapshot<Canned> {

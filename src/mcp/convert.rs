@@ -95,6 +95,57 @@ pub fn result_as_sent(tool: &str, outcome: Outcome) -> Value {
     call_result(tool, Ok(outcome)).ok().and_then(|result| serde_json::to_value(result).ok()).unwrap_or_default()
 }
 
+/// What a resource holds as `resources/read` gives it.
+#[must_use]
+pub fn contents_as_sent(uri: &str, body: ResourceBody) -> Value {
+    serde_json::to_value(resource_contents(uri, body)).unwrap_or_default()
+}
+
+/// The messages of a prompt as `prompts/get` gives them.
+#[must_use]
+pub fn messages_as_sent(prompt: &Prompt, messages: Vec<(Role, Content)>) -> Value {
+    serde_json::to_value(prompt_result(prompt, messages).messages).unwrap_or_default()
+}
+
+/// All of a bridge that clients see in lists; kinds that it has nothing of are left out.
+#[must_use]
+pub fn bridge_as_listed(catalog: &Catalog, index: usize) -> Value {
+    fn of<'v, T: 'v>(
+        items: impl Iterator<Item = &'v T>,
+        owner: fn(&T) -> usize,
+        index: usize,
+        show: impl Fn(&T) -> Value,
+    ) -> Vec<Value> {
+        items.filter(|item| owner(item) == index).map(show).collect()
+    }
+    let written = |value: Result<Value, serde_json::Error>| value.unwrap_or_default();
+    let bridge = catalog.bridge(index);
+    let mut listed = Map::new();
+    let mut add = |name: &str, items: Vec<Value>| {
+        if !items.is_empty() {
+            listed.insert(name.to_owned(), items.into());
+        }
+    };
+    add("tools", of(catalog.tools.values(), |tool| tool.bridge, index, tool_as_listed));
+    add(
+        "resources",
+        of(catalog.resources.values(), |it| it.bridge, index, |it| written(serde_json::to_value(mcp_resource(it)))),
+    );
+    let templates = catalog.resource_templates.iter();
+    add(
+        "resourceTemplates",
+        of(templates, |it| it.bridge, index, |it| written(serde_json::to_value(mcp_template(it)))),
+    );
+    add(
+        "prompts",
+        of(catalog.prompts.values(), |it| it.bridge, index, |it| written(serde_json::to_value(mcp_prompt(it)))),
+    );
+    if let Some(instructions) = bridge.and_then(|bridge| bridge.instructions.clone()) {
+        listed.shift_insert(0, "instructions".to_owned(), instructions.into());
+    }
+    listed.into()
+}
+
 /// The engine's own argument for the caller's token; bridge files can't declare it.
 fn add_token(schema: &mut Map<String, Value>) {
     let token = json!({

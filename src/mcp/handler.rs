@@ -268,11 +268,13 @@ impl ServerHandler for Handler {
             })?;
         let limit = self.shared.call_timeout;
         let run = async {
-            snapshot.read(resource, &variables).await.map_err(|error| match error {
-                CallError::Argument(_) => ErrorData::resource_not_found(error.to_string(), Some(json!({ "uri": uri }))),
-                _ => {
-                    error.log(&uri);
-                    ErrorData::internal_error(error.to_string(), None)
+            snapshot.read(resource, &variables).await.map_err(|error| {
+                error.log(&uri);
+                match error {
+                    CallError::Argument(_) => {
+                        ErrorData::resource_not_found(error.to_string(), Some(json!({ "uri": uri })))
+                    }
+                    _ => ErrorData::internal_error(error.to_string(), None),
                 }
             })
         };
@@ -311,11 +313,11 @@ impl ServerHandler for Handler {
             .filter(|prompt| in_scope(&snapshot, prompt.bridge, caller::scope(&context)))
             .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {}", request.name), None))?;
         let arguments = request.arguments.unwrap_or_default();
-        let messages = snapshot.prompt(prompt, &arguments).map_err(|error| match error {
-            CallError::Argument(_) => ErrorData::invalid_params(error.to_string(), None),
-            _ => {
-                error.log(&prompt.name);
-                ErrorData::internal_error(error.to_string(), None)
+        let messages = snapshot.prompt(prompt, &arguments).map_err(|error| {
+            error.log(&prompt.name);
+            match error {
+                CallError::Argument(_) => ErrorData::invalid_params(error.to_string(), None),
+                _ => ErrorData::internal_error(error.to_string(), None),
             }
         })?;
         self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;

@@ -17,7 +17,7 @@ use crate::audit::Audit;
 use crate::live::Live;
 
 pub use caller::{BridgeScope, Caller, RequestId, TokenSource, Unauthenticated};
-pub use convert::{result_as_sent, tool_as_listed};
+pub use convert::{bridge_as_listed, contents_as_sent, messages_as_sent, result_as_sent, tool_as_listed};
 pub use handler::{Handler, Shared};
 
 /// What the Streamable HTTP transport needs to know.

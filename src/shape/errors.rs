@@ -1,6 +1,7 @@
 //! The wording of errors that the API answers with.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -54,9 +55,25 @@ impl StatusRange {
     }
 }
 
+impl fmt::Display for StatusRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(status) => write!(formatter, "{status}"),
+            Self::Kind(digit) => write!(formatter, "{digit}xx"),
+        }
+    }
+}
+
 // === impl Errors ===
 
 impl Errors {
+    /// Which of the written statuses an error status falls under.
+    #[must_use]
+    pub fn mapping(&self, status: u16) -> Option<StatusRange> {
+        let ranges = [StatusRange::One(status), StatusRange::Kind(status / 100)];
+        ranges.into_iter().find(|range| self.words.contains_key(range))
+    }
+
     /// The words for an answer with an error status and this JSON, if it is JSON.
     pub(super) fn words(
         &self,
@@ -65,9 +82,8 @@ impl Errors {
         templates: &Templates,
         scope: &dyn Fn() -> Scope,
     ) -> String {
-        self.words
-            .get(&StatusRange::One(status))
-            .or_else(|| self.words.get(&StatusRange::Kind(status / 100)))
+        self.mapping(status)
+            .and_then(|range| self.words.get(&range))
             // Words that need a field which this answer lacks give way to the standard ones.
             .and_then(|leaf| templates.text(leaf, &scope()).ok())
             .unwrap_or_else(|| self.standard(status, body))

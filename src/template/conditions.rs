@@ -26,9 +26,9 @@ pub(super) fn noted(source: &str, first: usize) -> (String, Vec<Condition>) {
         let expression = source.get(range.clone()).unwrap_or_default();
         text.replace_range(range.clone(), &format!(" {NOTE}({}, {})", first + number, expression.trim()));
     }
-    let conditions = found.into_iter().map(|(range, is_loop)| {
-        Condition { text: source.get(range).unwrap_or_default().trim().to_owned(), is_loop }
-    });
+    let conditions = found
+        .into_iter()
+        .map(|(range, is_loop)| Condition { text: source.get(range).unwrap_or_default().trim().to_owned(), is_loop });
     (text, conditions.collect())
 }
 
@@ -60,9 +60,7 @@ fn find(source: &str) -> Option<Vec<(Range<usize>, bool)>> {
             Token::ParenClose | Token::BracketClose | Token::BraceClose | Token::Comma | Token::Colon => {
                 open.as_ref().is_some_and(|open| open.depth == depth)
             }
-            _ => {
-                matches!(word, "if" | "else" | "recursive") && open.as_ref().is_some_and(|open| open.depth == depth)
-            }
+            _ => matches!(word, "if" | "else" | "recursive") && open.as_ref().is_some_and(|open| open.depth == depth),
         };
         if ends && let Some(Open { from, is_loop, .. }) = open.take() {
             // What trims white space stands before the end of a tag.

@@ -22,6 +22,11 @@ impl Base {
         &self.url
     }
 
+    /// The path of a URL after that of the base URL.
+    pub(super) fn without<'u>(&self, url: &'u Url) -> &'u str {
+        url.path().strip_prefix(&self.path).unwrap_or(url.path())
+    }
+
     /// The URL of a request.
     ///
     /// # Errors

@@ -32,7 +32,18 @@ pub struct Canned {
     retry: Retry,
     max_response_bytes: usize,
     replies: Mutex<Replies>,
-    sent: Mutex<Vec<Request>>,
+    sent: Mutex<Vec<Sent>>,
+}
+
+/// A request as it would have gone out.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The request.
+    pub request: Request,
+    /// The path on the wire, after that of the base URL.
+    pub path: String,
+    /// The query on the wire, without that of the credentials.
+    pub query: String,
 }
 
 /// The made-up answers of an API.
@@ -75,7 +86,7 @@ impl Canned {
 
     /// The requests that were sent, in order.
     #[must_use]
-    pub fn sent(&self) -> Vec<Request> {
+    pub fn sent(&self) -> Vec<Sent> {
         locked(&self.sent).clone()
     }
 
@@ -90,8 +101,12 @@ impl Canned {
 
     fn once(&self, request: &Request, who: &Principal) -> Result<Result<Reply, NetError>, CallError> {
         credential::rehearse(&self.credential, who)?;
-        self.base.of(request, &Shown)?;
-        locked(&self.sent).push(request.clone());
+        let url = self.base.of(request, &Shown)?;
+        let query = match &request.page {
+            Some(page) => page.query().unwrap_or_default().to_owned(),
+            None => request.wire_query(&Shown).unwrap_or_default(),
+        };
+        locked(&self.sent).push(Sent { request: request.clone(), path: self.base.without(&url).to_owned(), query });
         let reply = match &mut *locked(&self.replies) {
             Replies::Always(reply) => Some(reply.clone()),
             Replies::InTurn(left) => left.pop_front(),

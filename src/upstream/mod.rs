@@ -30,7 +30,7 @@ use base::Base;
 use retry::Retry;
 
 pub use cache::{Key, ReplyCache};
-pub use canned::{Canned, CannedReply, Replies};
+pub use canned::{Canned, CannedReply, Replies, Sent};
 pub use rate::RateGate;
 
 /// An API that can be called.

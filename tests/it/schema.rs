@@ -8,7 +8,7 @@ use crate::support::{binary, root};
 
 #[test]
 fn the_committed_schemas_are_up_to_date() {
-    for (subject, name) in [("bridge", "bridge.schema.json"), ("server", "tollbridge.schema.json")] {
+    for (subject, name) in [("bridge", "bridge.schema.json"), ("server", "tollbridge.schema.json"), ("test", "test.schema.json")] {
         let output = Command::new(binary()).args(["schema", subject]).output().unwrap();
         let made = String::from_utf8(output.stdout).unwrap();
         let path = root().join("schemas").join(name);
@@ -23,7 +23,7 @@ fn the_committed_schemas_are_up_to_date() {
 
 #[test]
 fn every_key_is_described() {
-    for subject in ["bridge", "server"] {
+    for subject in ["bridge", "server", "test"] {
         let whole = schema(subject);
         let bare: Vec<_> = keys(&whole).into_iter().filter(|(_, key)| key.get("description").is_none()).collect();
         assert!(bare.is_empty(), "{subject}: {bare:?}");
@@ -32,7 +32,7 @@ fn every_key_is_described() {
 
 #[test]
 fn every_key_has_an_example_that_fits() {
-    for subject in ["bridge", "server"] {
+    for subject in ["bridge", "server", "test"] {
         let whole = schema(subject);
         for (path, key) in keys(&whole) {
             // What the key refers to is found from the root.

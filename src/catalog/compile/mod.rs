@@ -44,7 +44,7 @@ struct Compiler<'d> {
     tools: IndexMap<String, (Tool, Span)>,
     resources: Vec<(Resource, Span)>,
     prompts: IndexMap<String, (Prompt, Span)>,
-    bridges: Vec<(Bridge, Span)>,
+    bridges: Vec<Bridge>,
     /// The arguments that templates of the current tool use; `None` once one of them uses `args` as a whole.
     used_arguments: Option<BTreeSet<String>>,
 }
@@ -106,7 +106,7 @@ fn compile_by(documents: Documents, templates: Builder) -> Result<(Catalog, Find
         .map(|(resource, _)| resource)
         .partition(|resource| resource.uri.variables().next().is_none());
     let catalog = Catalog {
-        bridges: bridges.into_iter().map(|(bridge, _)| bridge).collect(),
+        bridges,
         tools: tools.into_iter().map(|(name, (tool, _))| (name, tool)).collect(),
         resources: fixed.into_iter().map(|resource| (resource.uri.as_str().to_owned(), resource)).collect(),
         resource_templates: with_variables,
@@ -130,14 +130,14 @@ impl<'d> Compiler<'d> {
         let root = Cursor::root(&document.tree);
         let spec = &document.spec;
         let name_at = root.get("bridge");
-        if let Some((_, first)) = self.bridges.iter().find(|(bridge, _)| bridge.name == spec.bridge) {
+        if let Some(first) = self.bridges.iter().find(|bridge| bridge.name == spec.bridge) {
             let finding = name_at
                 .error(
                     Code::DuplicateName,
                     format!("two bridges are named `{}`", spec.bridge),
                     "the name of a bridge is unique in its directory",
                 )
-                .also(*first, "first used here");
+                .also(first.span, "first used here");
             self.push(finding);
         }
         self.misplaced_variables(&root);
@@ -153,16 +153,14 @@ impl<'d> Compiler<'d> {
             upstream_timeout: upstream.as_ref().map(|upstream| upstream.timeout),
             forwards_token: upstream.as_ref().is_some_and(|upstream| upstream.credential.is_callers()),
         };
-        self.bridges.push((
-            Bridge {
-                name: spec.bridge.clone(),
-                title: spec.title.clone(),
-                instructions: spec.instructions.clone(),
-                upstream,
-                claims,
-            },
-            name_at.span(),
-        ));
+        self.bridges.push(Bridge {
+            name: spec.bridge.clone(),
+            title: spec.title.clone(),
+            instructions: spec.instructions.clone(),
+            upstream,
+            claims,
+            span: name_at.span(),
+        });
         let mut used_claims = BTreeSet::new();
         for (name, tool) in &spec.tools {
             self.tool(&place, &root.get("tools").get(name), name, tool, &mut used_claims);

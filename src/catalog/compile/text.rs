@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Compiler;
-use crate::catalog::{ConditionUse, VariableUse};
 use crate::catalog::data::{Data, MixedPiece};
+use crate::catalog::{ConditionUse, VariableUse};
 use crate::config::variable::{self, Segment, Variable};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
