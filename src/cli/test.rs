@@ -203,7 +203,7 @@ fn directory(path: &Path, args: &Args, printer: &mut Printer) -> Result<(Report,
         let mut verdict = verdict(&suite, case.bridge, case.subject.name(), &case.name, case.place);
         (verdict.faults, verdict.elapsed) = (faults, began.elapsed());
         let stops = args.fail_fast && !verdict.passed();
-        verdicts.push(verdict);
+        verdicts.push((case.bridge, verdict));
         runs.push(run);
         if stops {
             break;
@@ -216,9 +216,12 @@ fn directory(path: &Path, args: &Args, printer: &mut Printer) -> Result<(Report,
             let line = suite.sources.line_col(bridge.span).line;
             let mut verdict = verdict(&suite, index, "catalogue", "what clients see of it", bridge.span);
             verdict.faults.extend(compared.snapshot(&snapshot, line, args).map_err(|why| broken(&why, printer))?);
-            verdicts.push(verdict);
+            verdicts.push((index, verdict));
         }
     }
+    // The catalogue of a bridge comes after its tests.
+    verdicts.sort_by_key(|(bridge, _)| *bridge);
+    let verdicts = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
     let coverage = is_whole.then(|| Coverage::of(&suite, &runs));
     let report = Report { path: path.display().to_string(), verdicts, coverage, elapsed: started.elapsed() };
     Ok((report, compared))
@@ -418,7 +421,8 @@ fn difference(old: &str, new: &str, indent: &str, whole: bool, printer: &Printer
 }
 
 fn indented(text: &str) -> String {
-    tame(text).replace('\n', "\n                    ")
+    let lines: Vec<String> = text.trim_end().lines().map(tame).collect();
+    lines.join("\n                    ")
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -235,7 +235,9 @@ fn is_bridge(name: &Path) -> bool {
     is_yaml(name) && !has_test_ending(name)
 }
 
-fn is_test(name: &Path) -> bool {
+/// Whether a file is one of config tests, by its name.
+#[must_use]
+pub fn is_test(name: &Path) -> bool {
     is_yaml(name) && has_test_ending(name)
 }
 

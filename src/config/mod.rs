@@ -26,7 +26,7 @@ use schema::Checker;
 use server::ServerSpec;
 use yaml::Node;
 
-pub use files::{FileError, Revision, environment};
+pub use files::{FileError, Revision, environment, is_test as is_test_file};
 
 /// The largest file a resource may name, in bytes.
 const MAX_RESOURCE_FILE: usize = 8 * 1024 * 1024;

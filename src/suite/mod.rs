@@ -10,6 +10,7 @@ pub mod report;
 mod run;
 pub mod snapshot;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,11 +21,12 @@ use crate::catalog::Catalog;
 use crate::catalog::compile::compile_noting;
 use crate::config;
 use crate::config::case::ExpectSpec;
-use crate::diag::{Findings, SourceMap, Span};
+use crate::diag::{Findings, SourceMap, Span, text};
 use crate::principal::Principal;
 use crate::upstream::Replies;
 
 pub use run::{Failure, Run};
+pub use snapshot::Snapshot;
 
 /// The definitions of a directory, or of one bridge file, with their tests.
 #[derive(Debug)]
@@ -70,6 +72,48 @@ pub enum Subject {
     Resource(String),
     /// A prompt, by name.
     Prompt(String),
+}
+
+/// Runs all tests of a directory of bridge files, or of one bridge file, and gives the snapshots to compare: those of tests
+/// with `snapshot: true`, and one of the catalogue of each bridge. A file of tests has none of its own.
+///
+/// This is what `tollbridge test` does, for tests in Rust. The snapshots can be the very files that the command line
+/// keeps:
+///
+/// ```no_run
+/// insta::glob!("../bridges", "*.yaml", |path| {
+///     let mut settings = insta::Settings::clone_current();
+///     settings.set_snapshot_path("../tests/snapshots");
+///     settings.set_prepend_module_to_snapshot(false);
+///     settings.remove_snapshot_suffix();
+///     settings.bind(|| {
+///         for snapshot in tollbridge::suite::run(path).unwrap() {
+///             insta::assert_snapshot!(snapshot.name, snapshot.content);
+///         }
+///     });
+/// });
+/// ```
+///
+/// # Errors
+/// Returns in words what is wrong with the files, or which tests fail.
+pub fn run(path: &Path) -> Result<Vec<Snapshot>, String> {
+    if config::is_test_file(path) {
+        return Ok(Vec::new());
+    }
+    let (suite, _) = Suite::load(path).map_err(|findings| text::render(&findings, text::Color::Never))?;
+    let runs: Vec<Run<'_>> = suite.cases.iter().map(|case| suite.run(case)).collect();
+    let mut failures = String::new();
+    for (run, failure) in runs.iter().flat_map(|run| run.failures.iter().map(move |failure| (run, failure))) {
+        let Failure { what, place, expected, got } = failure;
+        let name = format!("{}: {}", run.case.subject.name(), run.case.name);
+        let _ = writeln!(failures, "{name}\n  {what} ({})\n    expected: {expected}\n         got: {got}", suite.place(*place));
+    }
+    if !failures.is_empty() {
+        return Err(failures);
+    }
+    let exchanges = runs.iter().filter(|run| run.case.has_snapshot).map(|run| Snapshot::of_run(&suite, run));
+    let catalogues = (0..suite.catalog.bridges.len()).map(|bridge| Snapshot::of_catalogue(&suite, bridge));
+    Ok(exchanges.chain(catalogues).collect())
 }
 
 // === impl Suite ===

@@ -74,7 +74,8 @@ impl Snapshot {
             name: format!("{bridge}__{}", slug(&run.case.name)),
             source: source(suite, run.case.place.file),
             about: format!("{}: {}", run.case.subject.name(), run.case.name),
-            content: exchange(suite, run),
+            // A form with files has lines of its own kind; a snapshot has those of a text.
+            content: exchange(suite, run).replace("\r\n", "\n"),
         }
     }
 

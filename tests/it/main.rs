@@ -35,6 +35,7 @@ mod reload;
 mod request;
 mod response;
 mod schema;
+mod shipped;
 mod stdio;
 mod support;
 mod tls;
