@@ -56,7 +56,8 @@ pub fn prepare(
     }
     let scope =
         if operation.has_templates { Scope::new(&values(bridge, arguments, who)) } else { Scope::new(&Map::new()) };
-    let render = |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure(&error));
+    let render =
+        |data: &Data| data.render(&catalog.templates, &scope).map_err(|error| template_failure("the request", &error));
 
     let mut bound = Vec::with_capacity(operation.bindings.len());
     for binding in &operation.bindings {
@@ -244,10 +245,10 @@ pub fn required_claim<'p>(bridge: &Bridge, name: &str, who: &'p Principal) -> Re
     })
 }
 
-/// A template that fails at call time: the bridge file is to blame, and the model can't help it.
+/// A template of the request, or of `response`, that fails at call time: the bridge file is to blame, and the model can't help it.
 #[must_use]
-pub fn template_failure(error: &TemplateError) -> CallError {
-    CallError::internal(format!("a template failed: {error}"))
+pub fn template_failure(whose: &str, error: &TemplateError) -> CallError {
+    CallError::internal(format!("a template of {whose} failed: {error}"))
 }
 
 fn path(operation: &Operation, bound: &[Bound<'_>]) -> Result<Vec<PathPart>, CallError> {

@@ -98,7 +98,7 @@ fn preliminary<'a>(
     let (Some((_, made)), Some(upstream)) = (plan.request, &bridge.upstream) else {
         let values = || call::prepare::values(bridge, &plan.arguments, who);
         let answer = tool.shape.answer(&catalog.templates, &values);
-        return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure(&error));
+        return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure("`response`", &error));
     };
     credential::rehearse(&upstream.credential, who)?;
     let request = request.insert(made);

@@ -147,7 +147,10 @@ fn once(args: &Args, printer: &mut Printer) -> ExitStatus {
                     status = decided.unwrap_or_else(|failed| failed);
                 }
             }
-            Err(failed) => status = failed,
+            Err(failed) => {
+                status = failed;
+                reports.push(unloaded(path));
+            }
         }
     }
     let written = match args.format {
@@ -173,6 +176,28 @@ fn once(args: &Args, printer: &mut Printer) -> ExitStatus {
         return ExitStatus::Usage;
     }
     status
+}
+
+/// What machines read of definitions that can't be tested; people have read the findings.
+fn unloaded(path: &Path) -> Report {
+    let file = path.display().to_string();
+    let fault = Fault {
+        what: "definitions".to_owned(),
+        line: 1,
+        expected: "definitions and tests without errors".to_owned(),
+        got: format!("errors; see `tollbridge check {file}`"),
+    };
+    let verdict = Verdict {
+        bridge: String::new(),
+        subject: "definitions".to_owned(),
+        name: "can be loaded".to_owned(),
+        file: file.clone(),
+        line: 1,
+        column: 1,
+        faults: vec![fault],
+        elapsed: std::time::Duration::ZERO,
+    };
+    Report { path: file, verdicts: vec![verdict], coverage: None, elapsed: std::time::Duration::ZERO }
 }
 
 /// Runs the tests of one directory.
@@ -316,7 +341,7 @@ fn text(report: &Report, compared: &Compared, args: &Args, printer: &mut Printer
     let seconds = report.elapsed.as_secs_f64();
     let counts = format!("{} passed, {failed} failed", total - failed);
     let counts = printer.paint(if failed > 0 { red } else { green }, &counts);
-    let _ = writeln!(out, "\n{}: {total} tests: {counts} ({seconds:.2} s)", report.path);
+    let _ = writeln!(out, "\n{}: {}: {counts} ({seconds:.2} s)", report.path, counted(total, "test"));
     if let Some(coverage) = &report.coverage {
         covered(coverage, args, &mut out);
     }

@@ -110,7 +110,7 @@ impl<U: Upstream> Snapshot<U> {
     ) -> Result<Outcome, CallError> {
         let Plan { bridge, arguments, request } = call::plan(&self.catalog, tool, arguments, who)?;
         let values = || call::prepare::values(bridge, &arguments, who);
-        let failed = |error| call::prepare::template_failure(&error);
+        let failed = |error| call::prepare::template_failure("`response`", &error);
         self.admit(tool, who)?;
         let Some((operation, request)) = request else {
             return tool.shape.answer(&self.catalog.templates, &values).map_err(failed);
@@ -172,7 +172,7 @@ impl<U: Upstream> Snapshot<U> {
         let render = |data: &crate::catalog::Data| {
             data.render(&self.catalog.templates, &Scope::new(&scope))
                 .map(|value| value.unwrap_or(Rendered::Value(Value::Null)).fill(&self.secrets))
-                .map_err(|error| call::prepare::template_failure(&error))
+                .map_err(|error| call::prepare::template_failure("the resource", &error))
         };
         let of_type = |content| ResourceBody { content, mime_type: resource.mime_type.clone() };
         Ok(of_type(match &resource.content {
@@ -203,7 +203,7 @@ impl<U: Upstream> Snapshot<U> {
         if !(200..300).contains(&reply.status) {
             let outcome = Shape::default()
                 .apply(&reply, &self.catalog.templates, &Map::new)
-                .map_err(|error| call::prepare::template_failure(&error))?;
+                .map_err(|error| call::prepare::template_failure("the resource", &error))?;
             let outcome = scrub_error(outcome, upstream, &nobody);
             let words = outcome.content.into_iter().find_map(|content| match content {
                 Content::Text(text) => Some(text),
@@ -251,7 +251,7 @@ impl<U: Upstream> Snapshot<U> {
         let mut messages = Vec::with_capacity(prompt.messages.len());
         for (role, part) in &prompt.messages {
             let content = part.render(&self.catalog.templates, &scope).map_err(|error| match error {
-                PartError::Template(error) => call::prepare::template_failure(&error),
+                PartError::Template(error) => call::prepare::template_failure("the prompt", &error),
                 PartError::Unfit(_) => CallError::Argument(vec!["an argument is not base64".to_owned()]),
             })?;
             messages.extend(content.map(|content| (*role, content)));

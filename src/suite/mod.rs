@@ -106,7 +106,11 @@ pub fn run(path: &Path) -> Result<Vec<Snapshot>, String> {
     for (run, failure) in runs.iter().flat_map(|run| run.failures.iter().map(move |failure| (run, failure))) {
         let Failure { what, place, expected, got } = failure;
         let name = format!("{}: {}", run.case.subject.name(), run.case.name);
-        let _ = writeln!(failures, "{name}\n  {what} ({})\n    expected: {expected}\n         got: {got}", suite.place(*place));
+        let _ = writeln!(
+            failures,
+            "{name}\n  {what} ({})\n    expected: {expected}\n         got: {got}",
+            suite.place(*place)
+        );
     }
     if !failures.is_empty() {
         return Err(failures);

@@ -37,5 +37,6 @@ mod response;
 mod schema;
 mod shipped;
 mod stdio;
+mod suite;
 mod support;
 mod tls;

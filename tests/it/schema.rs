@@ -8,7 +8,9 @@ use crate::support::{binary, root};
 
 #[test]
 fn the_committed_schemas_are_up_to_date() {
-    for (subject, name) in [("bridge", "bridge.schema.json"), ("server", "tollbridge.schema.json"), ("test", "test.schema.json")] {
+    for (subject, name) in
+        [("bridge", "bridge.schema.json"), ("server", "tollbridge.schema.json"), ("test", "test.schema.json")]
+    {
         let output = Command::new(binary()).args(["schema", subject]).output().unwrap();
         let made = String::from_utf8(output.stdout).unwrap();
         let path = root().join("schemas").join(name);
