@@ -52,24 +52,37 @@ impl From {
 impl Definitions {
     /// Finds a tool by its name; says what there is when it is not there.
     pub(super) fn tool(&self, name: &str, printer: &mut Printer) -> Result<(&Bridge, &Tool), ExitStatus> {
-        let found = self.catalog.tools.get(name);
-        if let Some(both) = found.and_then(|tool| Some((self.catalog.bridge(tool.bridge)?, tool))) {
-            return Ok(both);
-        }
-        let names = || self.catalog.tools.keys().map(String::as_str);
-        let hint = match suggest(name, names()) {
-            Some(near) => format!("; did you mean `{near}`?"),
-            None if names().len() == 0 => "; there are no tools".to_owned(),
-            None => format!("; there are {}", listed(names(), "and")),
-        };
-        printer.error(&format!("there is no tool `{}`{hint}", tame(name)));
-        Err(ExitStatus::Usage)
+        tool(&self.catalog, name, printer)
     }
 
     /// The place where a tool is written: `file:line:column`.
     pub(super) fn place(&self, tool: &Tool) -> String {
         format!("{}:{}", self.sources.name(tool.span.file), self.sources.line_col(tool.span))
     }
+}
+
+/// Finds a tool by its name; says what there is when it is not there.
+pub(super) fn tool<'c>(
+    catalog: &'c Catalog,
+    name: &str,
+    printer: &mut Printer,
+) -> Result<(&'c Bridge, &'c Tool), ExitStatus> {
+    let found = catalog.tools.get(name);
+    if let Some(both) = found.and_then(|tool| Some((catalog.bridge(tool.bridge)?, tool))) {
+        return Ok(both);
+    }
+    no_tool(name, catalog.tools.keys().map(String::as_str), printer);
+    Err(ExitStatus::Usage)
+}
+
+/// Says that there is no such tool, and which one may be meant.
+pub(super) fn no_tool<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clone, printer: &mut Printer) {
+    let hint = match suggest(name, names.clone()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if names.clone().next().is_none() => "; there are no tools".to_owned(),
+        None => format!("; there are {}", listed(names, "and")),
+    };
+    printer.error(&format!("there is no tool `{}`{hint}", tame(name)));
 }
 
 /// What the model may pass, a row each: name, type and description.

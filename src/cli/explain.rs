@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
 fn explain(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus> {
     let definitions = args.from.read(printer)?;
     let (bridge, tool) = definitions.tool(&args.tool, printer)?;
-    let arguments = given::arguments(&args.arguments, &tool.input, printer)?;
+    let arguments = given::arguments(&args.arguments, tool.input.schema(), printer)?;
     let who = given::caller(&args.claims, printer)?;
     let mut request = None;
     let plan = call::plan(&definitions.catalog, tool, arguments, &who);

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use super::ExitStatus;
 use super::print::Printer;
-use crate::catalog::Input;
 use crate::config;
 use crate::diag::Findings;
 use crate::principal::Principal;
@@ -27,17 +26,17 @@ enum Unread {
 /// input) for an object of arguments. A `name=text` whose parameter is no string is read as JSON.
 pub(super) fn arguments(
     written: &[String],
-    input: &Input,
+    schema: &Map<String, Value>,
     printer: &mut Printer,
 ) -> Result<Map<String, Value>, ExitStatus> {
     let mut arguments = Map::new();
     for word in written {
-        arguments.extend(argument(word, input).map_err(|unread| unread.tell(printer))?);
+        arguments.extend(argument(word, schema).map_err(|unread| unread.tell(printer))?);
     }
     Ok(arguments)
 }
 
-fn argument(word: &str, input: &Input) -> Result<Map<String, Value>, Unread> {
+fn argument(word: &str, schema: &Map<String, Value>) -> Result<Map<String, Value>, Unread> {
     if let Some(path) = word.strip_prefix('@') {
         return object(path);
     }
@@ -46,7 +45,7 @@ fn argument(word: &str, input: &Input) -> Result<Map<String, Value>, Unread> {
         return Err(Unread::Words(words));
     };
     let value = match given {
-        Given::Text(text) if !takes_text(input, &name) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Given::Text(text) if !takes_text(schema, &name) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         Given::Text(text) => Value::String(text),
         Given::Json(value) => value,
     };
@@ -86,8 +85,8 @@ fn pair(word: &str) -> Result<Option<(String, Given)>, Unread> {
 }
 
 /// Whether text is a value of the parameter as it stands: its type or its choices say so, or nothing is said of it.
-fn takes_text(input: &Input, name: &str) -> bool {
-    let schema = input.schema().get("properties").and_then(|properties| properties.get(name));
+fn takes_text(schema: &Map<String, Value>, name: &str) -> bool {
+    let schema = schema.get("properties").and_then(|properties| properties.get(name));
     let said = |key| schema.and_then(|schema| schema.get(key));
     match (said("type"), said("enum").and_then(Value::as_array)) {
         (Some(Value::Array(kinds)), _) => kinds.iter().any(|kind| kind == "string"),

@@ -1,15 +1,18 @@
 //! The command line: one file per command. Results go to stdout, everything else to stderr.
 
+mod call;
 mod check;
 mod demo;
 mod describe;
 mod doctor;
 mod explain;
 mod given;
+mod init;
 mod list;
 mod login;
 mod online;
 mod print;
+mod remote;
 mod schema;
 mod serve;
 mod show;
@@ -59,10 +62,14 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Run a sample API, a development token issuer and the example bridge on this machine
     Demo(demo::Args),
+    /// Start a project: a bridge with tests, a server file, and what editors and CI need
+    Init(init::Args),
     /// Check bridge files: YAML, schema and meaning; all findings at once. Nothing is contacted, except with `--online`
     Check(check::Args),
     /// Show the HTTP request that a call would send, and where each part of it comes from; sends nothing
     Explain(explain::Args),
+    /// Call a tool for real, here or at a running server, and print what the model would read
+    Call(call::Args),
     /// List the tools, resources and prompts
     List(list::Args),
     /// Show one tool as it is understood: its request, who may call it, and what the model sees
@@ -129,8 +136,10 @@ pub fn run() -> ExitStatus {
     match cli.command {
         Command::Serve(args) => serve::run(*args, &mut printer),
         Command::Demo(args) => demo::run(&args, &mut printer),
+        Command::Init(args) => init::run(&args, &mut printer),
         Command::Check(args) => check::run(&args, &mut printer),
         Command::Explain(args) => explain::run(&args, &mut printer),
+        Command::Call(args) => call::run(&args, &mut printer),
         Command::List(args) => list::run(&args, &mut printer),
         Command::Show(args) => show::run(&args, &mut printer),
         Command::Test(args) => test::run(&args, &mut printer),

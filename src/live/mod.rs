@@ -27,7 +27,7 @@ use crate::quantity::show_duration;
 use crate::secret::Secrets;
 use crate::shape::{Content, Embedded, Outcome, PartError, Reply, Shape};
 use crate::template::Scope;
-use crate::upstream::{Canned, HttpUpstream, Key, RateGate, ReplyCache, Upstream, pages};
+use crate::upstream::{Canned, HttpUpstream, Key, RateGate, Recorder, ReplyCache, Upstream, pages};
 
 pub use reload::{Loader, ReloadOutcome};
 pub use watch::{WatchError, Watcher};
@@ -80,6 +80,19 @@ impl Snapshot {
         self.catalog.variables.iter().filter_map(file).collect()
     }
 
+    /// The same, with what is asked of APIs and answered kept; no call is counted, and no answer comes from a cache.
+    #[must_use]
+    pub fn recording(&self) -> Snapshot<Recorder> {
+        let api = |api: &Option<Arc<HttpUpstream>>| Some(Arc::new(Recorder::new(Arc::clone(api.as_ref()?))));
+        Snapshot {
+            catalog: Arc::clone(&self.catalog),
+            secrets: Arc::clone(&self.secrets),
+            upstreams: self.upstreams.iter().map(api).collect(),
+            gates: HashMap::new(),
+            caches: HashMap::new(),
+        }
+    }
+
     /// Whether another snapshot has the same definitions and the same secrets.
     fn is_same(&self, other: &Self) -> bool {
         self.catalog.revision == other.catalog.revision && self.secrets.values().eq(other.secrets.values())
@@ -98,6 +111,12 @@ impl Snapshot<Canned> {
 }
 
 impl<U: Upstream> Snapshot<U> {
+    /// The API of a bridge, if it has one.
+    #[must_use]
+    pub fn api(&self, bridge: usize) -> Option<&U> {
+        self.upstreams.get(bridge)?.as_deref()
+    }
+
     /// Runs one call: prepare, send, shape.
     ///
     /// # Errors

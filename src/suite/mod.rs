@@ -6,6 +6,7 @@
 mod compare;
 mod compile;
 pub mod coverage;
+pub mod record;
 pub mod report;
 mod run;
 pub mod snapshot;

@@ -419,7 +419,7 @@ fn all(words: &OneOrMany) -> Vec<&str> {
 }
 
 /// The texts of a result, a resource, or messages.
-fn texts(sent: &Value) -> Vec<&str> {
+pub(super) fn texts(sent: &Value) -> Vec<&str> {
     match sent {
         Value::Array(messages) => messages.iter().filter_map(|it| it.pointer("/content/text")?.as_str()).collect(),
         sent => match sent.get("content").and_then(Value::as_array) {

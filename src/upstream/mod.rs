@@ -5,6 +5,7 @@ mod cache;
 mod canned;
 pub mod pages;
 mod rate;
+mod recorder;
 mod retry;
 mod send;
 
@@ -32,6 +33,7 @@ use retry::Retry;
 pub use cache::{Key, ReplyCache};
 pub use canned::{Canned, CannedReply, Replies, Sent};
 pub use rate::RateGate;
+pub use recorder::Recorder;
 
 /// An API that can be called.
 pub trait Upstream: Send + Sync {

@@ -167,8 +167,8 @@ fn completion_offers_what_can_stand_there() {
     let mut offers = |schema, text: &str, expected: &str| {
         assert_eq!(editor.offered(schema, text).join(" "), expected, "{text}");
     };
-    offers("bridge", "▮\n", "bridge title instructions upstream access claims tools resources prompts");
-    offers("bridge", "bridge: a\ntools: {}\n▮\n", "title instructions upstream access claims resources prompts");
+    offers("bridge", "▮\n", "bridge title instructions upstream access claims tools resources prompts tests");
+    offers("bridge", "bridge: a\ntools: {}\n▮\n", "title instructions upstream access claims resources prompts tests");
     offers(
         "bridge",
         "upstream:\n  ▮\n",
