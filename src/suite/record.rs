@@ -11,7 +11,7 @@ use crate::call::{CallError, Request, Shown};
 use crate::catalog::{Bridge, Tool};
 use crate::principal::{ClaimPath, Principal};
 use crate::shape::Reply;
-use crate::upstream::{Recorder, Upstream as _};
+use crate::upstream::Recorder;
 
 /// Headers of an answer that a definition may read.
 const KEPT: [header::HeaderName; 4] = [header::CONTENT_TYPE, header::LINK, header::RETRY_AFTER, header::LOCATION];
@@ -94,7 +94,7 @@ impl Recorded<'_> {
     }
 
     fn reply(&self, reply: &Reply) -> Value {
-        let scrubbed = |text: &str| self.api.map_or_else(|| text.to_owned(), |api| api.scrub(text, self.who));
+        let scrubbed = |text: &str| self.scrubbed(text);
         let mut answer = Map::from_iter([("status".to_owned(), reply.status.into())]);
         let json: Option<Value> = std::str::from_utf8(&reply.body)
             .ok()
@@ -122,11 +122,16 @@ impl Recorded<'_> {
         answer.into()
     }
 
+    fn scrubbed(&self, text: &str) -> String {
+        self.api.map_or_else(|| text.to_owned(), |api| api.anonymous(text, self.who))
+    }
+
     fn result(&self) -> (&'static str, Value) {
         let sent = match self.outcome {
-            Err(error) => return ("error", error.to_author().into()),
-            Ok(sent) => sent,
+            Err(error) => return ("error", self.scrubbed(&error.to_author()).into()),
+            Ok(sent) => serde_json::from_str(&self.scrubbed(&sent.to_string())).unwrap_or_else(|_| sent.clone()),
         };
+        let sent = &sent;
         let texts = super::run::texts(sent);
         let text = texts.join("\n");
         if sent.get("isError") == Some(&Value::Bool(true)) {

@@ -30,6 +30,7 @@ mod load;
 mod login;
 mod online;
 mod paths;
+mod project;
 mod random;
 mod reload;
 mod request;

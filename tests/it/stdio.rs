@@ -63,7 +63,8 @@ impl Pipes {
     }
 
     fn call(&mut self, tool: &str, arguments: &Value) -> Value {
-        self.request("tools/call", &json!({"name": tool, "arguments": arguments}))["result"].clone()
+        let message = self.request("tools/call", &json!({"name": tool, "arguments": arguments}));
+        message.get("result").unwrap_or_else(|| panic!("no result: {message}")).clone()
     }
 
     /// Closes stdin; gives the exit code and what stderr said.
