@@ -1,6 +1,6 @@
 //! `tollbridge test`: runs the config tests and compares the snapshots. Nothing leaves the process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -105,6 +105,8 @@ struct Compared {
     names: BTreeSet<String>,
     waiting: usize,
     accepted: usize,
+    /// Whether all tests of a directory were run.
+    is_whole: bool,
 }
 
 pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
@@ -129,6 +131,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
 fn once(args: &Args, printer: &mut Printer) -> ExitStatus {
     let mut status = ExitStatus::Fine;
     let mut reports = Vec::new();
+    let mut stores = Vec::new();
     for path in &args.paths {
         match directory(path, args, printer) {
             Ok((report, compared)) => {
@@ -138,20 +141,30 @@ fn once(args: &Args, printer: &mut Printer) -> ExitStatus {
                 let too_little = args
                     .min_coverage
                     .is_some_and(|least| report.coverage.as_ref().is_some_and(|it| it.percent() < usize::from(least)));
-                if report.failed() > 0 || too_little {
+                // What is accepted on review is no failure any more; anything else still is.
+                let reviewed = args.review && compared.waiting > 0;
+                let is_failure = |fault: &Fault| !reviewed || fault.what != SNAPSHOT;
+                let fails = report.verdicts.iter().flat_map(|verdict| &verdict.faults).any(is_failure);
+                if reviewed {
+                    match review(&compared.store, printer) {
+                        Ok(ExitStatus::Fine) => {}
+                        Ok(failed) | Err(failed) => status = failed,
+                    }
+                }
+                if fails || too_little {
                     status = ExitStatus::Findings;
                 }
                 reports.push(report);
-                if args.review && compared.waiting > 0 {
-                    let decided = review(&compared.store, printer);
-                    status = decided.unwrap_or_else(|failed| failed);
-                }
+                stores.push(compared);
             }
             Err(failed) => {
                 status = failed;
                 reports.push(unloaded(path));
             }
         }
+    }
+    if args.format == Format::Text {
+        unreferenced(&stores, reports.len(), args, printer);
     }
     let written = match args.format {
         Format::Text => Ok(String::new()),
@@ -209,7 +222,7 @@ fn directory(path: &Path, args: &Args, printer: &mut Printer) -> Result<(Report,
     })?;
     drop(findings);
     let store = args.snapshots.clone().map_or_else(|| Store::usual(&suite.directory), Store::new);
-    let mut compared = Compared { store, names: BTreeSet::new(), waiting: 0, accepted: 0 };
+    let mut compared = Compared { store, names: BTreeSet::new(), waiting: 0, accepted: 0, is_whole: false };
     let mut runs = Vec::new();
     let mut verdicts = Vec::new();
     let wanted = |case: &&Case| {
@@ -235,6 +248,7 @@ fn directory(path: &Path, args: &Args, printer: &mut Printer) -> Result<(Report,
         }
     }
     let is_whole = args.filter.is_none() && runs.len() == suite.cases.len();
+    compared.is_whole = is_whole && path.is_dir();
     if is_whole {
         for (index, bridge) in suite.catalog.bridges.iter().enumerate() {
             let snapshot = Snapshot::of_catalogue(&suite, index);
@@ -360,9 +374,6 @@ fn text(report: &Report, compared: &Compared, args: &Args, printer: &mut Printer
             counted(compared.waiting, "snapshot")
         );
     }
-    if report.coverage.is_some() {
-        unreferenced(compared, args, &mut out, printer);
-    }
     printer.result(&out);
 }
 
@@ -393,22 +404,33 @@ fn covered(coverage: &Coverage, args: &Args, out: &mut String) {
     }
 }
 
-/// Lists or removes what no test refers to.
-fn unreferenced(compared: &Compared, args: &Args, out: &mut String, printer: &mut Printer) {
-    let found = match compared.store.unreferenced(&compared.names) {
-        Ok(found) => found,
-        Err(error) => {
-            broken(&error, printer);
-            return;
-        }
-    };
-    for path in found {
-        let said = match args.prune.then(|| snapshot::remove(&path)) {
-            None => "belongs to no test; remove it with `--prune`".to_owned(),
-            Some(Ok(())) => "removed".to_owned(),
-            Some(Err(error)) => format!("can't be removed: {error}"),
+/// Lists or removes what no test refers to. Several paths may keep their snapshots in one directory, and a single file may
+/// lie beside others; only who has seen all that belongs to a directory can tell what belongs to nothing.
+fn unreferenced(stores: &[Compared], tested: usize, args: &Args, printer: &mut Printer) {
+    let is_whole = |compared: &Compared| compared.is_whole;
+    if stores.len() < tested || !stores.iter().all(is_whole) {
+        return;
+    }
+    let mut names: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
+    for compared in stores {
+        names.entry(compared.store.directory()).or_default().extend(compared.names.iter().cloned());
+    }
+    for (directory, names) in names {
+        let found = match Store::new(directory.to_owned()).unreferenced(&names) {
+            Ok(found) => found,
+            Err(error) => {
+                broken(&error, printer);
+                continue;
+            }
         };
-        let _ = writeln!(out, "{}: {said}", path.display());
+        for path in found {
+            let said = match args.prune.then(|| snapshot::remove(&path)) {
+                None => "belongs to no test; remove it with `--prune`".to_owned(),
+                Some(Ok(())) => "removed".to_owned(),
+                Some(Err(error)) => format!("can't be removed: {error}"),
+            };
+            printer.result(&format!("{}: {said}", path.display()));
+        }
     }
 }
 

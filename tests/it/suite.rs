@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, Fixture, python, tool};
+use crate::support::{Api, Fixture, python, root, tool};
 
 const BRIDGE: &str = r#"bridge: leave
 upstream:
@@ -253,6 +253,19 @@ tests:
 }
 
 #[test]
+fn the_readme_is_right() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let block = readme.split("```yaml\n").skip(1).find(|block| block.starts_with("tests:")).unwrap();
+    let mut fixture = Fixture::new();
+    fixture.write("bridges/readme.test.yaml", block.split("```").next().unwrap());
+    std::fs::copy(root().join("bridges/hr.yaml"), fixture.path().join("bridges/hr.yaml")).unwrap();
+    fixture.write("bridges/docs/time-off-policies.md", "Ask early.");
+    let (code, stdout, stderr) = run(&fixture, &["test", "--accept"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("6 tests: 6 passed"), "{stdout}");
+}
+
+#[test]
 fn nobody_is_asked_and_no_secret_is_read() {
     let api = Api::start();
     let tests = "tests: [{ name: t, tool: find, caller: { gpid: '1' }, snapshot: true }]";
@@ -355,9 +368,21 @@ fn snapshots_wait_for_a_decision() {
         "{stdout}"
     );
     assert!(stdout.contains("There is no test yet"), "{stdout}");
+    // One file of several can't tell what belongs to none.
+    let (_, stdout, _) = run(&fixture, &["test", "bridges/test.yaml", "--prune"]);
+    assert!(!stdout.contains("leave__the_whole"), "{stdout}");
     let (_, stdout, _) = run(&fixture, &["test", "--prune"]);
     assert!(stdout.contains("leave__the_whole_exchange.snap: removed"), "{stdout}");
     assert_eq!(files(), ["leave@catalogue.snap", "mine.snap"]);
+
+    // Two directories that keep theirs in one.
+    fixture.write("other/b.yaml", "bridge: other\ntools: { t: { description: T., response: { text: t } } }\n");
+    let both = ["test", "bridges", "other", "--snapshots", "all"];
+    assert_eq!(run(&fixture, &[&both[..], &["--accept"]].concat()).0, 0);
+    let (code, stdout, _) = run(&fixture, &[&both[..], &["--prune"]].concat());
+    assert_eq!((code, stdout.contains("removed")), (0, false), "{stdout}");
+    let (_, stdout, _) = run(&fixture, &["test", "other", "--snapshots", "all"]);
+    assert!(stdout.contains("all/leave@catalogue.snap: belongs to no test"), "{stdout}");
 
     // Elsewhere.
     assert_eq!(run(&fixture, &["test", "--snapshots", "elsewhere", "--accept"]).0, 0);
