@@ -86,11 +86,12 @@ pub struct ServerDocument {
 #[must_use]
 pub fn load_with_tests(path: &Path) -> Documents {
     let mut documents = load(path);
-    let Documents { bridges, sources, report, tests, .. } = &mut documents;
+    let Documents { bridges, sources, report, tests, allows, .. } = &mut documents;
     for bridge in bridges {
         tests.extend(test_documents(bridge.tree.get("tests"), std::mem::take(&mut bridge.spec.tests)));
     }
     for (file, text) in files::read_tests(path, report, sources) {
+        allows.extend(allow::read(file, sources, report));
         if let Some((tree, spec)) = read::<TestFileSpec>(file, &text, Checker::tests(), report) {
             tests.extend(test_documents(tree.get("tests"), spec.tests));
         }

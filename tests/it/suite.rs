@@ -621,8 +621,22 @@ fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
 }
 
 #[test]
+fn what_looks_like_a_secret_is_told_of_tests_too() {
+    let token = concat!("ghp_", "0123456789abcdefghijklmnopqrstuvwxyz");
+    let tests =
+        |comment: &str| format!("tests:\n  - name: t\n    tool: log_in\n    arguments: {{ name: {token} }}{comment}\n");
+    let (code, _, stderr) = run(&fixture(&tests("")), &["check", "--deny", "warnings"]);
+    assert_eq!((code, stderr.contains("warning[TB0204]")), (1, true), "{stderr}");
+    assert!(!stderr.contains(token), "{stderr}");
+    let allowed = tests("     # tollbridge: allow TB0204 -- made up");
+    let (code, _, stderr) = run(&fixture(&allowed), &["check", "--deny", "warnings"]);
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
 fn inline_tests_do_not_change_what_is_served() {
-    let yaml = format!("{BRIDGE}tests: [{{ name: inline, tool: find, caller: {{ gpid: '1' }} }}]\n");
+    let expected = r#"expect: { request: { query: { key: "${LEAVE_KEY}" } } }"#;
+    let yaml = format!("{BRIDGE}tests: [{{ name: inline, tool: find, caller: {{ gpid: '1' }}, {expected} }}]\n");
     let api = Api::start();
     let fixture = Fixture::new().bridge(&yaml);
     let (_, stdout, _) = run(&fixture, &["test"]);
