@@ -266,6 +266,30 @@ fn the_readme_is_right() {
 }
 
 #[test]
+fn nobody_signs_in_with_what_they_have_not() {
+    let bridge = |credentials: &str| {
+        format!(
+            "bridge: b\nupstream: {{ url: https://api.example.com, credentials: {credentials} }}\ntools: {{ t: {{ description: T., endpoint: GET /t }} }}\n"
+        )
+    };
+    let exchange = r#"{ token_exchange: { client_id: c, client_secret: "${S}", audience: a } }"#;
+    for (credentials, caller, error) in [
+        ("caller_token", "none", "and there is none"),
+        (exchange, "none", "and there is none"),
+        ("{ caller_token: { audience: api://hr } }", "{ aud: api://other }", "not meant for the API"),
+        ("{ caller_token: { audience: api://hr } }", "{ aud: [api://hr] }", ""),
+        (exchange, "{ sub: s }", ""),
+    ] {
+        let expect =
+            if error.is_empty() { "request: GET /t".to_owned() } else { format!("request: none, error: {error}") };
+        let tests = format!("tests: [{{ name: t, tool: t, caller: {caller}, expect: {{ {expect} }} }}]");
+        let mut fixture = Fixture::new().bridge(&bridge(credentials));
+        fixture.write("bridges/b.test.yaml", &tests);
+        assert_eq!(verdicts(&fixture)["t"], Vec::<String>::new(), "{credentials} {caller}");
+    }
+}
+
+#[test]
 fn nobody_is_asked_and_no_secret_is_read() {
     let api = Api::start();
     let tests = "tests: [{ name: t, tool: find, caller: { gpid: '1' }, snapshot: true }]";
