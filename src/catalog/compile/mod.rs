@@ -270,9 +270,9 @@ fn may_hold_variable(pointer: &str) -> bool {
         | ["upstream", "headers" | "credentials" | "tls", ..]
         | ["tools", _, "parameters", _, "value", ..]
         | ["tools", _, "body", ..]
-        | ["resources", _, "json" | "text", ..] => true,
+        | ["resources", _, "json" | "text", ..]
         // What a test expects is shown, never filled in.
-        ["tests", ..] => true,
+        | ["tests", ..] => true,
         [first, ..] => first.starts_with("x-"),
         [] => false,
     }
