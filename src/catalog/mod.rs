@@ -3,6 +3,7 @@
 
 pub mod compile;
 mod data;
+pub mod diff;
 mod input;
 mod lint;
 mod path;
@@ -29,6 +30,7 @@ use crate::template::{Condition, Leaf, Templates};
 
 pub use crate::breaker::BreakerDef;
 pub use data::{Data, Rendered};
+pub use diff::{CatalogDiff, Written};
 pub use input::{ArgumentError, Arguments, Input};
 pub use path::{DotSegment, PathTemplate, PathValue, encode_segment};
 pub use uri::UriTemplate;
@@ -71,6 +73,8 @@ pub struct Bridge {
     pub claims: IndexMap<String, Vec<ClaimPath>>,
     /// Where its name is written.
     pub span: Span,
+    /// What is written about it, without its tools, resources, prompts and tests.
+    pub written: Written,
 }
 
 /// The API that the tools of a bridge call, before its secrets are known.
@@ -206,6 +210,8 @@ pub struct Tool {
     pub audits_arguments: bool,
     /// Where it is written.
     pub span: Span,
+    /// What is written.
+    pub written: Written,
 }
 
 /// What a caller needs to call a tool; all of it at once.
@@ -404,6 +410,8 @@ pub struct Resource {
     pub content: ResourceContent,
     /// Hints for clients.
     pub annotations: ResourceAnnotations,
+    /// What is written.
+    pub written: Written,
 }
 
 /// What a resource holds.
@@ -456,6 +464,8 @@ pub struct Prompt {
     pub arguments: Vec<PromptArgument>,
     /// The messages.
     pub messages: Vec<(Role, Part)>,
+    /// What is written.
+    pub written: Written,
 }
 
 /// Something that the user fills in.

@@ -4,6 +4,7 @@ mod call;
 mod check;
 mod demo;
 mod describe;
+mod diff;
 mod doctor;
 mod explain;
 mod given;
@@ -68,6 +69,8 @@ enum Command {
     Check(check::Args),
     /// Show the HTTP request that a call would send, and where each part of it comes from; sends nothing
     Explain(explain::Args),
+    /// Show what changes for the model, for the API and for callers, from one state of the files to another
+    Diff(diff::Args),
     /// Call a tool for real, here or at a running server, and print what the model would read
     Call(call::Args),
     /// List the tools, resources and prompts
@@ -139,6 +142,7 @@ pub fn run() -> ExitStatus {
         Command::Init(args) => init::run(&args, &mut printer),
         Command::Check(args) => check::run(&args, &mut printer),
         Command::Explain(args) => explain::run(&args, &mut printer),
+        Command::Diff(args) => diff::run(&args, &mut printer),
         Command::Call(args) => call::run(&args, &mut printer),
         Command::List(args) => list::run(&args, &mut printer),
         Command::Show(args) => show::run(&args, &mut printer),

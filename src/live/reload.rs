@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::{Live, Snapshot, activate};
+use crate::catalog::CatalogDiff;
 use crate::catalog::compile::compile;
 use crate::config::variable::Environment;
 use crate::config::{self, Revision};
@@ -25,8 +26,8 @@ pub struct Loader {
 pub enum ReloadOutcome {
     /// The files say what they said before.
     Unchanged,
-    /// The new snapshot is running.
-    Accepted(Revision),
+    /// The new snapshot is running; this is what it changes.
+    Accepted(Revision, CatalogDiff),
     /// The files can't be served; the old snapshot is still running.
     Refused(Findings),
 }
@@ -61,9 +62,10 @@ impl Live {
             Ok((snapshot, _)) if snapshot.is_same(&previous) => ReloadOutcome::Unchanged,
             Ok((snapshot, _)) => {
                 let revision = snapshot.catalog.revision.clone();
+                let diff = CatalogDiff::new(&previous.catalog, &snapshot.catalog);
                 self.current.store(Arc::new(snapshot));
                 self.revision.send_replace(revision.clone());
-                ReloadOutcome::Accepted(revision)
+                ReloadOutcome::Accepted(revision, diff)
             }
             Err(findings) => ReloadOutcome::Refused(findings),
         }
@@ -77,7 +79,10 @@ impl ReloadOutcome {
     pub fn log(&self) {
         match self {
             Self::Unchanged => info!("Nothing changed in the bridge files."),
-            Self::Accepted(revision) => info!(%revision, "Reloaded."),
+            Self::Accepted(revision, diff) => {
+                let [(_, added), (_, removed), (_, changed), (_, breaking)] = diff.counts();
+                info!(%revision, added, removed, changed, breaking, "Reloaded.\n{diff}");
+            }
             Self::Refused(findings) => {
                 let counts = findings.report.counts();
                 error!(

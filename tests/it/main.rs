@@ -17,6 +17,7 @@ mod clients;
 mod conformance;
 mod credentials;
 mod demo;
+mod diff;
 mod doctor;
 mod editor;
 mod examples;

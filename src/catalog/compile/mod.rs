@@ -18,9 +18,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Bridge, Catalog, ConditionUse, Prompt, Resource, Tool, VariableUse, lint};
+use super::{Bridge, Catalog, ConditionUse, Prompt, Resource, Tool, VariableUse, Written, lint};
 use crate::config::bridge::{BridgeSpec, OneOrMany};
-use crate::config::yaml::Cursor;
+use crate::config::yaml::{Cursor, Node};
 use crate::config::{BridgeDocument, Documents, allow, variable};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap, Span};
 use crate::principal::ClaimPath;
@@ -160,6 +160,7 @@ impl<'d> Compiler<'d> {
             upstream,
             claims,
             span: name_at.span(),
+            written: as_written(&root, &["tools", "resources", "prompts", "tests"]),
         });
         let mut used_claims = BTreeSet::new();
         for (name, tool) in &spec.tools {
@@ -276,6 +277,15 @@ fn may_hold_variable(pointer: &str) -> bool {
         [first, ..] => first.starts_with("x-"),
         [] => false,
     }
+}
+
+/// What is written at a place, without some keys and without those of others (`x-…`).
+fn as_written(at: &Cursor<'_>, without: &[&str]) -> Written {
+    let mut value = at.node().map(Node::to_json).unwrap_or_default();
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|key, _| !without.contains(&key.as_str()) && !key.starts_with("x-"));
+    }
+    Written::new(&value)
 }
 
 /// The JSON type of a value, in a word.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::text::{Members, Names};
-use super::{Compiler, Place};
+use super::{Compiler, Place, as_written};
 use crate::catalog::{Prompt, PromptArgument, Role};
 use crate::config::bridge::{PromptSpec, RoleSpec};
 use crate::config::yaml::Cursor;
@@ -63,6 +63,7 @@ impl Compiler<'_> {
             bridge: place.index,
             arguments: arguments.collect(),
             messages,
+            written: as_written(at, &[]),
         };
         self.prompts.insert(name.to_owned(), (prompt, at.key_span()));
     }

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::prompt::role;
 use super::text::{Members, Names};
-use super::{Compiler, Place, TIMEOUT};
+use super::{Compiler, Place, TIMEOUT, as_written};
 use crate::catalog::{
     Binding, BodyTemplate, Encoding, Location, Operation, Resource, ResourceAnnotations, ResourceContent, Source,
     UriTemplate,
@@ -56,6 +56,7 @@ impl Compiler<'_> {
                 last_modified: self.last_modified(at, spec),
             },
             uri,
+            written: as_written(at, &[]),
         };
         self.resources.push((resource, at.key_span()));
     }

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::parameter::{Parameter, ToolPlace};
 use super::text::{Members, Names};
-use super::{Compiler, Place, TIMEOUT};
+use super::{Compiler, Place, TIMEOUT, as_written};
 use crate::catalog::input::{Input, InputProperty};
 use crate::catalog::{
     Annotations, Binding, BodyTemplate, Data, FieldContent, Location, Operation, PathTemplate, RateLimit, Source, Tool,
@@ -34,13 +34,7 @@ impl Compiler<'_> {
         self.mcp_name(at, name, "tool");
         self.description(at, name, spec);
         let endpoint = spec.endpoint.as_deref().and_then(|text| self.endpoint(&at.get("endpoint"), text));
-        if spec.endpoint.is_some() && place.document.spec.upstream.is_none() {
-            self.push(at.get("endpoint").error(
-                Code::MissingUpstream,
-                format!("tool `{name}` has an endpoint, but the bridge has no `upstream`"),
-                "which API is this endpoint of?",
-            ));
-        }
+        self.has_api(place, at, name, spec);
         let tool_place = ToolPlace {
             place,
             method: endpoint.as_ref().map(|(method, _)| method),
@@ -133,8 +127,19 @@ impl Compiler<'_> {
             rate_limit,
             audits_arguments: spec.audit.is_some(),
             span: at.key_span(),
+            written: as_written(at, &[]),
         };
         self.add(tool, at);
+    }
+
+    fn has_api(&mut self, place: &Place<'_>, at: &Cursor<'_>, name: &str, spec: &ToolSpec) {
+        if spec.endpoint.is_some() && place.document.spec.upstream.is_none() {
+            self.push(at.get("endpoint").error(
+                Code::MissingUpstream,
+                format!("tool `{name}` has an endpoint, but the bridge has no `upstream`"),
+                "which API is this endpoint of?",
+            ));
+        }
     }
 
     fn description(&mut self, at: &Cursor<'_>, name: &str, spec: &ToolSpec) {
