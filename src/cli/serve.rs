@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::print::Printer;
 use super::{DEFAULT_CONFIG, ExitStatus, block_on};
 use crate::config::client::ClientSpec;
-use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec};
+use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec, WatchSpec};
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::Findings;
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// The directory of bridge files, or one bridge file [default: bridges]
     #[arg(long, short, env = "TOLLBRIDGE_BRIDGES", value_name = "PATH")]
     bridges: Option<PathBuf>,
+    /// How changes of the bridge files are noticed [default: events]
+    #[arg(long, env = "TOLLBRIDGE_WATCH", value_enum, value_name = "HOW")]
+    watch: Option<WatchSpec>,
     /// The address to listen on [default: 127.0.0.1:8000]
     #[arg(long, env = "TOLLBRIDGE_LISTEN", value_name = "ADDRESS")]
     listen: Option<String>,
@@ -135,6 +138,7 @@ fn overrides(args: Args) -> Overrides {
         stdio,
         config: _,
         bridges,
+        watch,
         listen,
         public_url,
         stdio_token,
@@ -147,6 +151,7 @@ fn overrides(args: Args) -> Overrides {
         listen,
         public_url,
         bridges,
+        watch,
         stdio_token,
         auth: auth.spec(),
         allowed_hosts: allowed_host,

@@ -20,6 +20,9 @@ pub struct ServerSpec {
     /// The directory of bridge files, or one bridge file. Relative to this file. Default: `bridges`.
     /// Example: `bridges/`
     pub bridges: Option<String>,
+    /// How changes of the bridge files are noticed. Default: `events`.
+    /// Example: `poll`
+    pub watch: WatchSpec,
     /// Who may call: how a caller's token is checked.
     /// Example: `{ okta: { domain: https://your-org.okta.com, client_id: "${OKTA_CLIENT_ID}",
     /// client_secret: "${OKTA_CLIENT_SECRET}", audience: api://enterprise } }`
@@ -270,6 +273,19 @@ pub struct StdioSpec {
     /// Where the token is taken from. Default: `env`.
     /// Example: `argument`
     pub token: TokenSpec,
+}
+
+/// How changes of the bridge files are noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchSpec {
+    /// By events of the file system.
+    #[default]
+    Events,
+    /// By looking every two seconds, where the file system has no events: NFS, SMB, some container mounts.
+    Poll,
+    /// Not at all; SIGHUP reloads.
+    Off,
 }
 
 /// Where the STDIO transport takes the caller's token from.

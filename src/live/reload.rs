@@ -75,6 +75,16 @@ impl Live {
 // === impl ReloadOutcome ===
 
 impl ReloadOutcome {
+    /// The outcome in words, the same for the same outcome.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Unchanged => "unchanged".to_owned(),
+            Self::Accepted(revision, diff) => format!("{revision}\n{diff}"),
+            Self::Refused(findings) => text::render(findings, text::Color::Never),
+        }
+    }
+
     /// Writes the outcome to the log.
     pub fn log(&self) {
         match self {

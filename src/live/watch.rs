@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
@@ -13,15 +14,24 @@ use tracing::warn;
 /// How long the files must be still: an editor's rename or a checkout of many files is one change.
 const STILL: Duration = Duration::from_millis(200);
 
+/// How often files are looked at where there are no events.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// Watches a directory for as long as it lives.
 pub struct Watcher {
-    /// Keeps the watch alive.
-    debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
+    /// Keeps the watch alive; `None` where nobody tells of events.
+    debouncer: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
     ticks: mpsc::Receiver<()>,
-    /// The directory of the bridge files.
+    /// The directory of the bridge files, as it is named.
+    named: PathBuf,
+    /// The same without links on the way.
     main: PathBuf,
+    /// What tells this directory from another of the same name.
+    identity: Option<u64>,
     /// Directories of other files, which are not looked into any deeper.
     others: BTreeSet<PathBuf>,
+    /// The same, for the one who sorts events.
+    listened: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// Why a directory can't be watched.
@@ -37,47 +47,105 @@ impl Watcher {
     /// # Errors
     /// Returns [`WatchError`] when the system refuses.
     pub fn new(path: &Path) -> Result<Self, WatchError> {
-        let directory = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let named = directory(path);
+        let main = named.canonicalize().unwrap_or_else(|_| named.clone());
+        // A directory that is removed or moved away takes its watch along; its parent tells when it is back.
+        let parent = main.parent().map(Path::to_owned);
+        let listened: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
         let (sender, ticks) = mpsc::channel(1);
-        let tick = move |result: DebounceEventResult| {
-            let changed = match result {
-                // Our own reading of the files is an access too; it must not look like a change.
-                Ok(events) => events.iter().any(|event| !matches!(event.kind, EventKind::Access(_))),
-                // Events were lost, so something may have changed.
-                Err(_) => true,
+        let tick = {
+            let (main, parent, listened) = (main.clone(), parent.clone(), Arc::clone(&listened));
+            // Whatever else happens beside the directory, such as a log that grows, is none of ours.
+            let matters = move |path: &PathBuf| {
+                path.parent() != parent.as_deref()
+                    || *path == main
+                    || parent.as_ref().is_some_and(|parent| locked(&listened).contains(parent))
             };
-            if changed {
-                // A tick that is still waiting stands for this one too.
-                let _ = sender.try_send(());
+            move |result: DebounceEventResult| {
+                let changed = match result {
+                    // Our own reading of the files is an access too; it must not look like a change.
+                    Ok(events) => events
+                        .iter()
+                        .any(|event| !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(&matters)),
+                    // Events were lost, so something may have changed.
+                    Err(_) => true,
+                };
+                if changed {
+                    // A tick that is still waiting stands for this one too.
+                    let _ = sender.try_send(());
+                }
             }
         };
         let refused = |error: notify_debouncer_full::notify::Error| WatchError(error.to_string());
         let mut debouncer = new_debouncer(STILL, None, tick).map_err(refused)?;
-        debouncer.watch(directory, RecursiveMode::Recursive).map_err(refused)?;
-        let main = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-        Ok(Self { debouncer, ticks, main, others: BTreeSet::new() })
+        debouncer.watch(&main, RecursiveMode::Recursive).map_err(refused)?;
+        if let Some(parent) = parent {
+            // Without it a directory that comes back is not seen; everything else is.
+            let _ = debouncer.watch(&parent, RecursiveMode::NonRecursive);
+        }
+        let identity = identity(&main);
+        Ok(Self { debouncer: Some(debouncer), ticks, named, main, identity, others: BTreeSet::new(), listened })
+    }
+
+    /// Ticks every two seconds, whether something changed or not: for file systems that tell nothing.
+    #[must_use]
+    pub fn polling(path: &Path) -> Self {
+        let (sender, ticks) = mpsc::channel(1);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                if sender.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let named = directory(path);
+        Self {
+            debouncer: None,
+            ticks,
+            main: named.clone(),
+            named,
+            identity: None,
+            others: BTreeSet::new(),
+            listened: Arc::default(),
+        }
+    }
+
+    /// Watches the directory that has its name now, if that is another one than before.
+    pub fn refresh(&mut self) {
+        let Some(debouncer) = &mut self.debouncer else { return };
+        let now = identity(&self.named);
+        if now.is_none() || now == self.identity {
+            return;
+        }
+        let _ = debouncer.unwatch(&self.main);
+        match debouncer.watch(&self.main, RecursiveMode::Recursive) {
+            Ok(()) => self.identity = now,
+            Err(error) => warn!(%error, "Changes of the bridge files will not be taken up; SIGHUP reloads them."),
+        }
     }
 
     /// Watches these files too, wherever they lie, and no longer those that were named before.
     pub fn also(&mut self, files: &[PathBuf]) {
+        let Some(debouncer) = &mut self.debouncer else { return };
         let directory = |file: &PathBuf| {
             let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             parent.canonicalize().ok().filter(|parent| !parent.starts_with(&self.main))
         };
         let wanted: BTreeSet<PathBuf> = files.iter().filter_map(directory).collect();
         for gone in self.others.difference(&wanted) {
-            let _ = self.debouncer.unwatch(gone);
+            let _ = debouncer.unwatch(gone);
         }
         let mut watched: BTreeSet<PathBuf> = self.others.intersection(&wanted).cloned().collect();
         for directory in wanted.difference(&self.others) {
-            match self.debouncer.watch(directory, RecursiveMode::NonRecursive) {
+            match debouncer.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => drop(watched.insert(directory.clone())),
                 Err(error) => {
                     warn!(directory = %directory.display(), %error, "Changes of files in it will not be taken up.");
                 }
             }
         }
+        locked(&self.listened).clone_from(&watched);
         self.others = watched;
     }
 
@@ -85,4 +153,23 @@ impl Watcher {
     pub async fn changed(&mut self) -> Option<()> {
         self.ticks.recv().await
     }
+}
+
+fn directory(path: &Path) -> PathBuf {
+    let directory = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory.to_owned() }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<u64> {
+    path.metadata().ok().map(|metadata| std::os::unix::fs::MetadataExt::ino(&metadata))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<u64> {
+    path.exists().then_some(0)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

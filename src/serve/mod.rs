@@ -7,6 +7,7 @@ pub mod settings;
 mod shutdown;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::audit::Audit;
 use crate::auth::{self, AuthSettings, Authenticator};
+use crate::config::server::WatchSpec;
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
 use crate::live::{Live, Loader, ReloadOutcome, Watcher};
 use crate::mcp::{self, Caller, TokenSource};
@@ -97,6 +99,7 @@ impl App {
         let watching = tokio::spawn(watch(
             Arc::clone(&self.live),
             self.settings.bridges.clone(),
+            self.settings.watch,
             self.audit.clone(),
             shutdown.clone(),
         ));
@@ -132,6 +135,7 @@ impl App {
         let watching = tokio::spawn(watch(
             Arc::clone(&self.live),
             self.settings.bridges.clone(),
+            self.settings.watch,
             self.audit.clone(),
             shutdown.clone(),
         ));
@@ -166,37 +170,60 @@ async fn reload(live: &Arc<Live>) -> Option<ReloadOutcome> {
 }
 
 /// Reloads whenever the files change, until `shutdown` is cancelled.
-async fn watch(live: Arc<Live>, path: std::path::PathBuf, audit: Option<Arc<Audit>>, shutdown: CancellationToken) {
+async fn watch(live: Arc<Live>, path: PathBuf, how: WatchSpec, audit: Option<Arc<Audit>>, shutdown: CancellationToken) {
     let mut hangup = shutdown::Hangup::new();
-    let mut watcher = match Watcher::new(&path) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            warn!(%error, "Changes of the bridge files will not be taken up; restart to load them.");
-            return;
-        }
+    let watcher = match how {
+        WatchSpec::Events => Watcher::new(&path).map(Some),
+        WatchSpec::Poll => Ok(Some(Watcher::polling(&path))),
+        WatchSpec::Off => Ok(None),
     };
-    info!(path = %path.display(), "Watching the bridge files.");
-    watcher.also(&live.load().secret_files());
-    // What changed between the first load and the beginning of the watch has made no event.
-    if let Some(outcome) = reload(&live).await
-        && !matches!(outcome, ReloadOutcome::Unchanged)
-    {
-        outcome.log();
+    let mut watcher = watcher.unwrap_or_else(|error| {
+        warn!(%error, "Changes of the bridge files will not be taken up; SIGHUP reloads them, and `watch: poll` may help.");
+        None
+    });
+    if let Some(watcher) = &mut watcher {
+        info!(path = %path.display(), "Watching the bridge files.");
+        watcher.also(&live.load().secret_files());
+        // What changed between the first load and the beginning of the watch has made no event.
+        if let Some(outcome) = reload(&live).await
+            && !matches!(outcome, ReloadOutcome::Unchanged)
+        {
+            outcome.log();
+        }
     }
+    let mut last = String::new();
     loop {
-        tokio::select! {
+        let changed = async {
+            match &mut watcher {
+                Some(watcher) => watcher.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let asked = tokio::select! {
             () = shutdown.cancelled() => return,
-            changed = watcher.changed() => if changed.is_none() { return },
+            changed = changed => if changed.is_none() { return } else { false },
             () = hangup.received() => {
                 info!("Reloading: SIGHUP.");
                 if let Some(audit) = &audit {
                     audit.reopen();
                 }
+                true
             }
+        };
+        if let Some(watcher) = &mut watcher {
+            watcher.refresh();
         }
         if let Some(outcome) = reload(&live).await {
-            outcome.log();
+            // Who looks every two seconds says the same thing once.
+            let words = outcome.words();
+            let is_news = words != last && !(last.is_empty() && matches!(outcome, ReloadOutcome::Unchanged));
+            if how != WatchSpec::Poll || asked || is_news {
+                outcome.log();
+            }
+            last = if matches!(outcome, ReloadOutcome::Refused(_)) { words } else { String::new() };
         }
-        watcher.also(&live.load().secret_files());
+        if let Some(watcher) = &mut watcher {
+            watcher.also(&live.load().secret_files());
+        }
     }
 }

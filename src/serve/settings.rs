@@ -16,7 +16,7 @@ use crate::config::ServerDocument;
 use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::server::{
     AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, IntrospectionSpec, IssuerSpec, JwtSpec,
-    OktaSpec, ServerSpec, TokenSpec, ValidationSpec,
+    OktaSpec, ServerSpec, TokenSpec, ValidationSpec, WatchSpec,
 };
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// The directory of bridge files, or one bridge file.
     pub bridges: PathBuf,
+    /// How their changes are noticed.
+    pub watch: WatchSpec,
     /// How callers are authenticated.
     pub auth: AuthSettings,
     /// The audit trail.
@@ -65,6 +67,8 @@ pub struct Overrides {
     pub public_url: Option<String>,
     /// `--bridges`, relative to the working directory.
     pub bridges: Option<PathBuf>,
+    /// `--watch`.
+    pub watch: Option<WatchSpec>,
     /// `--stdio-token`.
     pub stdio_token: Option<TokenSpec>,
     /// `--okta-…` or `--no-auth`; replaces `auth` of the file.
@@ -161,6 +165,7 @@ impl Reader {
             listen,
             public_url,
             bridges,
+            watch,
             stdio_token,
             auth,
             allowed_hosts,
@@ -228,6 +233,7 @@ impl Reader {
                 .filter(|_| !from_flags)
                 .map(|auth| auth.anonymous.clone())
                 .unwrap_or_default(),
+            watch: watch.unwrap_or(spec.watch),
             stdio_token: stdio_token.unwrap_or(spec.stdio.token),
             allowed_hosts,
             allowed_origins,

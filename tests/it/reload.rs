@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Fixture, Server};
+use crate::support::{Fixture, Server, until};
 
 fn bridge(answer: &str) -> String {
     format!(
@@ -91,4 +91,175 @@ fn a_call_runs_on_the_snapshot_that_it_began_with_and_answers_are_never_mixed() 
         }
         calling.join().unwrap();
     });
+}
+
+// === what file systems do ===
+
+fn named(bridge: &str, answer: &str) -> String {
+    format!("bridge: {bridge}\ntools:\n  {bridge}: {{ description: T., response: {{ text: {answer} }} }}\n")
+}
+
+/// How often the log holds a text.
+fn count(server: &Server, text: &str) -> usize {
+    server.log().matches(text).count()
+}
+
+#[test]
+fn a_checkout_of_many_files_is_one_reload() {
+    let mut fixture = Fixture::new();
+    for number in 0..200 {
+        fixture.write(&format!("bridges/b{number}.yaml"), &named(&format!("b{number}"), "first"));
+    }
+    let server = fixture.serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    // As git does: a file is removed and written anew, one after the other.
+    for number in 0..200 {
+        let path = server.fixture.path().join(format!("bridges/b{number}.yaml"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, named(&format!("b{number}"), "second")).unwrap();
+    }
+    let line = server.wait_for("Reloaded.");
+    assert!(line.contains(r#""changed":200"#), "{line}");
+    assert_eq!(server.call("b199", &json!({})).text(), "second");
+    // One that ends the count.
+    write(&server, "b0.yaml", &named("b0", "third"));
+    server.wait_for("Reloaded.");
+    assert_eq!(count(&server, "Reloaded."), 2);
+}
+
+#[test]
+fn a_config_map_is_swapped_as_kubernetes_does_it() {
+    use std::os::unix::fs::symlink;
+    let fixture = Fixture::new();
+    let folder = fixture.path().join("bridges");
+    let generation = |name: &str, answer: &str| {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        std::fs::write(folder.join(name).join("hr.yaml"), named("hr", answer)).unwrap();
+    };
+    generation("..2026_01", "first");
+    symlink("..2026_01", folder.join("..data")).unwrap();
+    symlink("..data/hr.yaml", folder.join("hr.yaml")).unwrap();
+    let server = fixture.serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    assert_eq!(server.call("hr", &json!({})).text(), "first");
+    for (before, name, answer) in [("..2026_01", "..2026_02", "second"), ("..2026_02", "..2026_03", "third")] {
+        generation(name, answer);
+        symlink(name, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        std::fs::remove_dir_all(folder.join(before)).unwrap();
+        server.wait_for("Reloaded.");
+        assert_eq!(server.call("hr", &json!({})).text(), answer);
+    }
+    assert_eq!(count(&server, "Reload refused"), 0, "{}", server.log());
+}
+
+#[test]
+fn a_directory_that_vanishes_and_returns_is_watched_again() {
+    let server = serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    let folder = server.fixture.path().join("bridges");
+    let away = server.fixture.path().join("away");
+    std::fs::rename(&folder, &away).unwrap();
+    server.wait_for("Reload refused");
+    assert_eq!(server.call("t", &json!({})).text(), "first");
+    // Another directory of the same name.
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("x.txt"), "one").unwrap();
+    std::fs::write(folder.join("test.yaml"), bridge("second")).unwrap();
+    server.wait_for("Reloaded.");
+    assert_eq!(server.call("t", &json!({})).text(), "second");
+    // It is the new one that is watched now.
+    write(&server, "test.yaml", &bridge("third"));
+    server.wait_for("Reloaded.");
+    assert_eq!(server.call("t", &json!({})).text(), "third");
+    // The old one comes back.
+    std::fs::remove_dir_all(&folder).unwrap();
+    server.wait_for("Reload refused");
+    std::fs::rename(&away, &folder).unwrap();
+    server.wait_for("Reloaded.");
+    assert_eq!(server.call("t", &json!({})).text(), "first");
+}
+
+#[test]
+fn half_of_a_file_is_refused_and_the_whole_taken_up() {
+    let server = serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    let whole = bridge("second");
+    let path = server.fixture.path().join("bridges/test.yaml");
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    server.wait_for("Reload refused");
+    assert_eq!(server.call("t", &json!({})).text(), "first");
+    std::fs::write(&path, "").unwrap();
+    server.wait_for("Reload refused");
+    std::fs::write(&path, whole).unwrap();
+    server.wait_for("Reloaded.");
+    assert_eq!(server.call("t", &json!({})).text(), "second");
+}
+
+#[test]
+fn what_is_no_file_or_lies_elsewhere_is_refused() {
+    let server = serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    let folder = server.fixture.path().join("bridges");
+    let refused = |name: &str, make: &dyn Fn(&std::path::Path)| {
+        make(&folder.join(name));
+        let line = server.wait_for("Reload refused");
+        assert!(line.contains("TB0007") && line.contains(name), "{line}");
+        assert_eq!(server.call("t", &json!({})).text(), "first");
+        let path = folder.join(name);
+        if path.is_dir() {
+            std::fs::remove_dir(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+        server.wait_for("Nothing changed");
+    };
+    // Opening a pipe would wait for a writer.
+    refused("pipe.yaml", &|path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    });
+    refused("folder.yaml", &|path| std::fs::create_dir(path).unwrap());
+    let outside = server.fixture.path().join("outside.yaml");
+    std::fs::write(&outside, named("outside", "stolen")).unwrap();
+    refused("link.yaml", &|path| std::os::unix::fs::symlink(&outside, path).unwrap());
+}
+
+#[test]
+fn where_there_are_no_events_files_are_looked_at() {
+    let mut fixture = Fixture::new().bridge(&bridge("first")).arg("--watch").arg("poll");
+    fixture.write("bridges/x.txt", "one");
+    let server = fixture.serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    write(&server, "test.yaml", "bridge: test\ntools: 1\n");
+    server.wait_for("Reload refused");
+    write(&server, "test.yaml", &bridge("second"));
+    server.wait_for("Reloaded.");
+    assert_eq!(server.call("t", &json!({})).text(), "second");
+    // The same refusal is told once, however often it is looked at.
+    assert_eq!((count(&server, "Reload refused"), count(&server, "Nothing changed")), (1, 0));
+}
+
+#[test]
+fn without_a_watch_a_signal_reloads() {
+    let mut fixture = Fixture::new().bridge(&bridge("first")).arg("--watch").arg("off");
+    fixture.write("bridges/x.txt", "one");
+    let server = fixture.serve();
+    write(&server, "test.yaml", &bridge("second"));
+    assert_eq!(server.call("t", &json!({})).text(), "first");
+    assert!(std::process::Command::new("kill").args(["-HUP", &server.id().to_string()]).status().unwrap().success());
+    server.wait_for("Reloaded.");
+    assert_eq!(server.call("t", &json!({})).text(), "second");
+    assert_eq!(count(&server, "Watching"), 0);
+}
+
+#[test]
+fn what_happens_beside_the_directory_is_no_change() {
+    let server = serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    for number in 0..20 {
+        std::fs::write(server.fixture.path().join("audit.jsonl"), format!("{number}")).unwrap();
+    }
+    write(&server, "test.yaml", &bridge("second"));
+    server.wait_for("Reloaded.");
+    assert_eq!(count(&server, "Nothing changed"), 0, "{}", server.log());
 }
