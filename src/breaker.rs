@@ -47,6 +47,11 @@ impl Breaker {
         Self { def, failed: AtomicU32::new(0), open: Mutex::new(open) }
     }
 
+    /// Whether requests are refused now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) >= self.def.failures && Instant::now() < self.open().until
+    }
+
     pub(crate) fn def(&self) -> BreakerDef {
         self.def
     }

@@ -14,9 +14,11 @@
 //! |---|---|---|
 //! | 0 | [`breaker`] | a server that does not answer is left alone |
 //! | 0 | [`diag`] | how we speak to the user: findings with a place and a stable code |
+//! | 0 | [`metrics`] | what is counted and timed: the only room that names prometheus-client |
 //! | 0 | [`principal`] | who is calling, nothing about how we know |
 //! | 0 | [`quantity`] | durations and sizes as people write them |
 //! | 0 | [`secret`] | text whose secrets are known only at the last moment |
+//! | 0 | [`trace`] | the trace that a call is part of |
 //! | 0 | `unique` | JSON in which no name stands twice |
 //! | 1 | [`audit`] | one line for every decision |
 //! | 1 | [`config`] | what is written in the files; the suffix `Spec` means "may be wrong" |
@@ -32,6 +34,7 @@
 //! | 8 | [`upstream`] | the one place a request is made |
 //! | 9 | [`live`] | what is running, and how it is replaced |
 //! | 10 | [`mcp`] | the only room that names rmcp |
+//! | 11 | [`describe`] | what the definitions say, in words and JSON, for commands and the admin port |
 //! | 11 | [`suite`] | config tests: the code that serves, with an API that is made up |
 //! | 12 | [`serve`] | the server: HTTP, STDIO, signals |
 //! | 12 | [`demo`] | a sample API and a development token issuer |
@@ -48,10 +51,12 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod demo;
+pub mod describe;
 pub mod diag;
 pub mod json_schema;
 pub mod live;
 pub mod mcp;
+pub mod metrics;
 pub mod net;
 pub mod oauth;
 pub mod principal;
@@ -61,5 +66,6 @@ pub mod serve;
 pub mod shape;
 pub mod suite;
 pub mod template;
+pub mod trace;
 mod unique;
 pub mod upstream;

@@ -11,9 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::Request;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
+
+use crate::metrics::Meter;
 
 #[cfg(test)]
 #[path = "net_forged.rs"]
@@ -35,7 +37,10 @@ pub struct ClientSettings {
 
 /// An HTTP client with its own pool of connections. Cloning shares the pool.
 #[derive(Clone, Debug)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    inner: reqwest::Client,
+    meter: Meter,
+}
 
 /// A complete answer: its body has been read to the end and decoded.
 #[derive(Clone, Debug)]
@@ -145,7 +150,7 @@ impl Client {
             let identity = reqwest::Identity::from_pem(identity.expose_secret().as_bytes());
             builder = builder.identity(identity.map_err(|_| BuildError::Identity)?);
         }
-        builder.build().map(Self).map_err(|error| {
+        builder.build().map(|inner| Self { inner, meter: Meter::default() }).map_err(|error| {
             debug!(error = describe(error), "No HTTP client could be built.");
             // A key that does not belong to its certificate shows only here.
             if identity.is_some() { BuildError::Identity } else { BuildError::Trust }
@@ -161,7 +166,21 @@ impl Client {
     ///
     /// [`NetError`] says what went wrong, and never where.
     pub async fn send(&self, request: Request, deadline: Duration, max_bytes: usize) -> Result<Answer, NetError> {
-        timeout(deadline, self.exchange(request, max_bytes)).await.unwrap_or(Err(NetError::Timeout(deadline)))
+        let started = Instant::now();
+        let came = timeout(deadline, self.exchange(request, max_bytes)).await;
+        let came = came.unwrap_or(Err(NetError::Timeout(deadline)));
+        self.meter.exchanged(
+            started.elapsed(),
+            came.as_ref().map(|answer| answer.status.as_u16()).map_err(|error| error.word()),
+        );
+        came
+    }
+
+    /// The same pool, with what goes through it counted here.
+    #[must_use]
+    pub fn metered(mut self, meter: Meter) -> Self {
+        self.meter = meter;
+        self
     }
 
     /// Goes the way to a server step by step and asks for nothing: a HEAD of this URL, without a credential. Every
@@ -182,7 +201,7 @@ impl Client {
             Err(_) => return Err(unreached(Step::Name, format!("no answer within {deadline:?}"))),
         }
         let request = Request::new(Method::HEAD, url.clone());
-        match timeout(deadline, self.0.execute(request)).await.map_err(late)? {
+        match timeout(deadline, self.inner.execute(request)).await.map_err(late)? {
             Ok(_) => Ok(()),
             Err(error) => {
                 let why = innermost_words(&error);
@@ -193,7 +212,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request, limit: usize) -> Result<Answer, NetError> {
-        let mut response = self.0.execute(request).await.map_err(classify)?;
+        let mut response = self.inner.execute(request).await.map_err(classify)?;
 
         // Known only for a body that is not compressed; then there is no need to begin reading.
         let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
@@ -210,6 +229,22 @@ impl Client {
         }
 
         Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: body.freeze() })
+    }
+}
+
+// === impl NetError ===
+
+impl NetError {
+    /// The kind of failure in a word, as metrics name it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::TooLarge { .. } => "too_large",
+            Self::Broken => "broken",
+        }
     }
 }
 

@@ -80,7 +80,7 @@ async fn a_port_where_nobody_listens_is_unreachable_and_the_log_keeps_the_query_
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap().to_string();
     assert_eq!(client().send(get(&address), AMPLE, 10).await.unwrap_err(), NetError::Unreachable);
-    let error = client().0.execute(get(&address)).await.unwrap_err();
+    let error = client().inner.execute(get(&address)).await.unwrap_err();
     assert!(error.to_string().contains("canary"), "the trap is set: {error}");
     let text = describe(error);
     assert!(!text.contains("canary"), "{text}");

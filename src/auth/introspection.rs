@@ -23,6 +23,7 @@ use crate::auth::jwt::now;
 use crate::auth::verdict::Terms;
 use crate::auth::{AuthError, Authenticator, BoxFuture, IntrospectionSettings, SettingsError};
 use crate::breaker::{Breaker, BreakerDef};
+use crate::metrics::{Meter, Purpose};
 use crate::net::{Answer, Client, ClientSettings};
 use crate::oauth::{OauthClient, Trouble};
 use crate::principal::Principal;
@@ -97,16 +98,17 @@ impl Introspection {
     /// # Errors
     ///
     /// Everything that is wrong with the settings.
-    pub fn new(settings: IntrospectionSettings) -> Result<Self, Vec<SettingsError>> {
-        Self::within(settings, Bounds::default())
+    pub fn new(settings: IntrospectionSettings, meter: &Meter) -> Result<Self, Vec<SettingsError>> {
+        Self::within(settings, Bounds::default(), meter)
     }
 
-    fn within(settings: IntrospectionSettings, bounds: Bounds) -> Result<Self, Vec<SettingsError>> {
+    fn within(settings: IntrospectionSettings, bounds: Bounds, meter: &Meter) -> Result<Self, Vec<SettingsError>> {
         let faults = settings.faults();
         if !faults.is_empty() {
             return Err(faults);
         }
         let http = Client::new(&ClientSettings::default()).map_err(|error| vec![SettingsError::Net(error)])?;
+        let http = http.metered(meter.meant_for(Purpose::Introspection));
         let IntrospectionSettings { endpoint, client, terms } = settings;
         Ok(Self {
             oracle: Arc::new(Oracle {

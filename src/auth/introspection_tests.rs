@@ -34,7 +34,7 @@ fn settings(address: &str) -> IntrospectionSettings {
 
 fn asking(server: &Forged, deadline: Duration) -> Introspection {
     let bounds = Bounds { deadline, ..Bounds::default() };
-    Introspection::within(settings(&server.address), bounds).unwrap()
+    Introspection::within(settings(&server.address), bounds, &Meter::default()).unwrap()
 }
 
 fn token(text: &str) -> SecretString {
@@ -297,7 +297,7 @@ async fn a_provider_that_is_not_there_is_unreachable() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap().to_string();
-    let asking = Introspection::new(settings(&address)).unwrap();
+    let asking = Introspection::new(settings(&address), &Meter::default()).unwrap();
     let reason = Trouble::Unreachable;
     assert_eq!(asking.authenticate(&token("t")).await.unwrap_err(), AuthError::Unavailable { reason });
 }
@@ -307,7 +307,7 @@ async fn the_provider_must_speak_tls_when_the_url_says_so() {
     let server = Forged::greeting(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let mut settings = settings(&server.address);
     settings.endpoint.set_scheme("https").unwrap();
-    let error = Introspection::new(settings).unwrap().authenticate(&token("t")).await.unwrap_err();
+    let error = Introspection::new(settings, &Meter::default()).unwrap().authenticate(&token("t")).await.unwrap_err();
     assert_eq!(error, AuthError::Unavailable { reason: Trouble::Tls });
 }
 
@@ -317,7 +317,7 @@ async fn the_question_is_the_one_of_the_rfcs() {
     let mut settings = settings(&server.address);
     settings.client =
         OauthClient { id: "id with:colon&é".to_owned(), auth: ClientAuth::Basic("p%ss+w/rd=\"~*".to_owned().into()) };
-    let asking = Introspection::new(settings).unwrap();
+    let asking = Introspection::new(settings, &Meter::default()).unwrap();
     asking.authenticate(&token("a+/=.-_~z")).await.unwrap();
     let Seen { head, body } = server.seen().remove(0);
     assert!(head.starts_with("POST /oauth2/default/v1/introspect HTTP/1.1\r\n"), "{head}");

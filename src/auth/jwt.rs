@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 
 use crate::auth::keys::Keys;
 use crate::auth::verdict::Terms;
-use crate::auth::{AuthError, Authenticator, BoxFuture, JwtSettings, Rejection, SettingsError};
+use crate::auth::{AuthError, Authenticator, BoxFuture, JwtSettings, KeysStatus, Rejection, SettingsError};
 use crate::config::server::AlgorithmSpec;
+use crate::metrics::{Meter, Purpose};
 use crate::net::{Client, ClientSettings};
 use crate::principal::Principal;
 use crate::unique::Unique;
@@ -46,7 +47,7 @@ impl Jwt {
     /// # Errors
     ///
     /// Everything that is wrong with the settings.
-    pub fn new(settings: JwtSettings) -> Result<Self, Vec<SettingsError>> {
+    pub fn new(settings: JwtSettings, meter: &Meter) -> Result<Self, Vec<SettingsError>> {
         let mut faults = settings.terms.faults();
         if settings.algorithms.as_ref().is_some_and(Vec::is_empty) {
             faults.push(SettingsError::NoAlgorithms);
@@ -55,6 +56,7 @@ impl Jwt {
             return Err(faults);
         }
         let client = Client::new(&ClientSettings::default()).map_err(|error| vec![SettingsError::Net(error)])?;
+        let client = client.metered(meter.meant_for(Purpose::Keys));
         let JwtSettings { issuer, keys, terms, algorithms } = settings;
         let terms = Terms { issuer: Some(issuer.clone()), ..terms.into() };
         let algorithms = algorithms.map(|listed| listed.into_iter().map(algorithm).collect());
@@ -96,6 +98,10 @@ impl Authenticator for Jwt {
 
     fn authorization_servers(&self) -> Vec<String> {
         self.terms.issuer.clone().into_iter().collect()
+    }
+
+    fn keys(&self) -> Vec<KeysStatus> {
+        vec![self.keys.status()]
     }
 
     fn prepare(&self) -> BoxFuture<'_, ()> {

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use moka::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::auth::{AuthError, Authenticator, BoxFuture, jwt};
+use crate::auth::{AuthError, Authenticator, BoxFuture, KeysStatus, jwt};
 use crate::principal::Principal;
 
 /// However long is asked for, no verdict is kept longer.
@@ -50,6 +50,10 @@ impl Authenticator for Kept {
 
     fn authorization_servers(&self) -> Vec<String> {
         self.inner.authorization_servers()
+    }
+
+    fn keys(&self) -> Vec<KeysStatus> {
+        self.inner.keys()
     }
 
     fn prepare(&self) -> BoxFuture<'_, ()> {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use url::Url;
 
-use crate::auth::{AuthError, Rejection};
+use crate::auth::{AuthError, KeysStatus, Rejection};
 use crate::net::Client;
 use crate::oauth::{Trouble, discover, max_age};
 
@@ -74,6 +74,15 @@ impl Keys {
         let none =
             KeySet { named: HashMap::new(), unnamed: Vec::new(), fetched: Instant::now(), fresh_for: Duration::ZERO };
         Self { client, issuer, url, current: ArcSwap::from_pointee(none), last: Mutex::new(None) }
+    }
+
+    /// What there is, for whoever operates this.
+    pub(super) fn status(&self) -> KeysStatus {
+        let keys = self.current.load();
+        let mut ids: Vec<String> = keys.named.keys().cloned().collect();
+        ids.sort_unstable();
+        let is_fetched = !keys.named.is_empty() || !keys.unnamed.is_empty();
+        KeysStatus { issuer: self.issuer.clone(), ids, age: is_fetched.then(|| keys.fetched.elapsed()) }
     }
 
     /// A set of keys that has the one of this name.

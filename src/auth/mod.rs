@@ -16,6 +16,7 @@ mod verdict;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use secrecy::SecretString;
@@ -25,6 +26,7 @@ use crate::auth::jwt::Jwt;
 use crate::auth::kept::Kept;
 use crate::auth::metadata::ChallengeError;
 use crate::auth::several::{Both, ByIssuer};
+use crate::metrics::Meter;
 use crate::principal::Principal;
 
 pub use crate::auth::kept::MAX_AGE as MAX_KEEP;
@@ -49,10 +51,26 @@ pub trait Authenticator: Send + Sync {
     /// The issuers to name in the RFC 9728 metadata, so that a client knows where to get a token.
     fn authorization_servers(&self) -> Vec<String>;
 
+    /// The keys that tokens are checked by, issuer by issuer, as far as there are any.
+    fn keys(&self) -> Vec<KeysStatus> {
+        Vec::new()
+    }
+
     /// Gets ready before the first caller comes: opens what has to be opened. To fail is no harm.
     fn prepare(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// The keys of an issuer, for whoever operates this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysStatus {
+    /// The issuer.
+    pub issuer: String,
+    /// The names of its keys; none before the first fetch.
+    pub ids: Vec<String>,
+    /// How old they are; `None` before the first fetch.
+    pub age: Option<Duration>,
 }
 
 /// Why a caller is not let in. `Display` is the text for the client and gives no reason away; the reason is for
@@ -132,12 +150,12 @@ pub enum Rejection {
 #[derive(Clone, Copy, Debug)]
 struct Anybody;
 
-/// Builds the authenticator that the settings describe. Opens no connection.
+/// Builds the authenticator that the settings describe, with its questions counted. Opens no connection.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with the settings.
-pub fn build(settings: AuthSettings) -> Result<Arc<dyn Authenticator>, Vec<SettingsError>> {
+pub fn build(settings: AuthSettings, meter: &Meter) -> Result<Arc<dyn Authenticator>, Vec<SettingsError>> {
     match settings {
         AuthSettings::None => Ok(Arc::new(Anybody)),
         AuthSettings::Issuers(issuers) => {
@@ -154,7 +172,7 @@ pub fn build(settings: AuthSettings) -> Result<Arc<dyn Authenticator>, Vec<Setti
                     }
                     _ => {}
                 }
-                match build_one(settings) {
+                match build_one(settings, meter) {
                     Ok(authenticator) => built.push((name.unwrap_or_default(), authenticator)),
                     Err(errors) => faults.extend(errors),
                 }
@@ -171,13 +189,13 @@ pub fn build(settings: AuthSettings) -> Result<Arc<dyn Authenticator>, Vec<Setti
     }
 }
 
-fn build_one(settings: IssuerSettings) -> Result<Arc<dyn Authenticator>, Vec<SettingsError>> {
+fn build_one(settings: IssuerSettings, meter: &Meter) -> Result<Arc<dyn Authenticator>, Vec<SettingsError>> {
     let authenticator: Arc<dyn Authenticator> = match settings.method {
-        Method::Introspection(settings) => Arc::new(Introspection::new(settings)?),
-        Method::Jwt(settings) => Arc::new(Jwt::new(settings)?),
+        Method::Introspection(settings) => Arc::new(Introspection::new(settings, meter)?),
+        Method::Jwt(settings) => Arc::new(Jwt::new(settings, meter)?),
         Method::Both(both) => {
             let (keys, live) = *both;
-            Arc::new(Both { keys: Arc::new(Jwt::new(keys)?), live: Arc::new(Introspection::new(live)?) })
+            Arc::new(Both { keys: Arc::new(Jwt::new(keys, meter)?), live: Arc::new(Introspection::new(live, meter)?) })
         }
     };
     Ok(match settings.keep {

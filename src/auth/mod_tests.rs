@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn without_authentication_everybody_is_anonymous() {
-    let nobody = build(AuthSettings::None).unwrap();
+    let nobody = build(AuthSettings::None, &Meter::default()).unwrap();
     let caller = nobody.authenticate(&"x".to_owned().into()).await.unwrap();
     assert!(caller.claims().as_map().is_empty());
     assert!(caller.token().is_none());

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::auth::introspection::Introspection;
 use crate::auth::{IssuerSettings, Method, SettingsError, Trouble};
+use crate::metrics::Meter;
 use crate::net::{Client, ClientSettings, Unreached};
 use crate::oauth::find;
 
@@ -61,7 +62,7 @@ pub async fn probe(settings: IssuerSettings) -> Result<Vec<Fault>, Vec<SettingsE
         }
     }
     if let Some(introspection) = introspection {
-        match Introspection::new(introspection)?.rehearse().await {
+        match Introspection::new(introspection, &Meter::default())?.rehearse().await {
             Ok(()) => {}
             Err(Trouble::Refused401) => faults.push(Fault::ClientRefused),
             Err(trouble) => faults.push(Fault::NoIntrospection(trouble)),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::auth::build;
+use crate::metrics::Meter;
 
 fn urls(domain: &str, server: Option<&str>) -> (String, String) {
     let OktaUrls { issuer, endpoint } = okta(domain, server).unwrap();
@@ -107,7 +108,8 @@ fn settings_are_judged_together() {
         terms: TermsSettings { issuer: Some(String::new()), audience: String::new(), client_ids },
     };
     let method = Method::Introspection(settings(Some(Vec::new())));
-    let faults = build(AuthSettings::Issuers(vec![IssuerSettings { method, keep: None }])).err().unwrap();
+    let faults =
+        build(AuthSettings::Issuers(vec![IssuerSettings { method, keep: None }]), &Meter::default()).err().unwrap();
     let keys = faults.iter().map(SettingsError::key).collect::<Vec<_>>();
     assert_eq!(keys, ["url", "client_id", "client_secret", "issuer", "audience", "client_ids"].map(Some));
     let mut told = settings(None);

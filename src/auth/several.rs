@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::auth::{AuthError, Authenticator, BoxFuture, Rejection, jwt};
+use crate::auth::{AuthError, Authenticator, BoxFuture, KeysStatus, Rejection, jwt};
 use crate::principal::Principal;
 
 /// First the keys, which cost nothing, then the question whether the token is still good.
@@ -35,6 +35,10 @@ impl Authenticator for Both {
         self.live.authorization_servers()
     }
 
+    fn keys(&self) -> Vec<KeysStatus> {
+        self.keys.keys()
+    }
+
     fn prepare(&self) -> BoxFuture<'_, ()> {
         self.keys.prepare()
     }
@@ -61,6 +65,10 @@ impl Authenticator for ByIssuer {
 
     fn authorization_servers(&self) -> Vec<String> {
         self.issuers.iter().flat_map(|(_, it)| it.authorization_servers()).collect()
+    }
+
+    fn keys(&self) -> Vec<KeysStatus> {
+        self.issuers.iter().flat_map(|(_, it)| it.keys()).collect()
     }
 
     fn prepare(&self) -> BoxFuture<'_, ()> {

@@ -175,6 +175,14 @@ impl CatalogDiff {
         self.changes.iter().any(Change::is_breaking)
     }
 
+    /// What breaks something, each with what it is in words.
+    pub fn breaking(&self) -> impl Iterator<Item = (&Change, &str)> {
+        self.changes.iter().filter(|change| change.is_breaking()).map(|change| {
+            let detail = change.details.iter().find(|detail| detail.is_breaking);
+            (change, detail.map_or("is gone", |detail| detail.text.as_str()))
+        })
+    }
+
     /// The same for programs.
     #[must_use]
     pub fn json(&self) -> Value {

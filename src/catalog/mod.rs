@@ -210,6 +210,8 @@ pub struct Tool {
     pub audits_arguments: bool,
     /// Where it is written.
     pub span: Span,
+    /// The same for people: `file:line:column`.
+    pub place: String,
     /// What is written.
     pub written: Written,
 }

@@ -19,6 +19,7 @@ use crate::config::variable::Environment;
 use crate::diag::tame;
 use crate::live::{Live, Loader};
 use crate::mcp;
+use crate::metrics::Meter;
 use crate::principal::Principal;
 use crate::quantity::show_duration;
 use crate::serve::settings::{Overrides, Settings};
@@ -152,12 +153,13 @@ fn load(args: &Args) -> Result<(Live, Settings), crate::diag::Findings> {
         ..Overrides::default()
     };
     let settings = Settings::resolve(document.as_ref(), &directory, overrides, Environment::default())?;
-    let loader = Loader { path: settings.bridges.clone(), environment: settings.environment.clone() };
+    let loader =
+        Loader { path: settings.bridges.clone(), environment: settings.environment.clone(), ..Loader::default() };
     Ok((Live::start(loader)?.0, settings))
 }
 
 async fn principal(settings: AuthSettings, token: &SecretString) -> Result<Principal, String> {
-    let authenticator = auth::build(settings)
+    let authenticator = auth::build(settings, &Meter::default())
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     authenticator.authenticate(token).await.map_err(|error| match error {
         AuthError::Missing => "there is no token".to_owned(),

@@ -65,10 +65,10 @@ async fn demo(args: &Args, printer: &mut Printer) -> Result<ExitStatus, String> 
             return Ok(ExitStatus::Config);
         }
     };
-    let listener = app.bind().await.map_err(|error| format!("{error}; choose other ports with --port"))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let listeners = app.bind().map_err(|error| format!("{error}; choose other ports with --port"))?;
+    let address = listeners.mcp.local_addr().map_err(|error| error.to_string())?;
     printer.result(&welcome(&format!("http://{address}/mcp"), &bridges, &demo));
-    app.serve_http(listener, shutdown).await.map_err(|error| error.to_string())?;
+    app.serve_http(listeners, shutdown).await.map_err(|error| error.to_string())?;
     Ok(ExitStatus::Fine)
 }
 

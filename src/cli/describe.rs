@@ -1,15 +1,13 @@
 //! What `list`, `show` and `explain` say about a tool, in words and tables.
 
-use std::fmt::Write as _;
-
-use serde_json::Value;
-
 use super::ExitStatus;
 use super::print::Printer;
 use crate::catalog::compile::compile;
-use crate::catalog::{Bridge, Catalog, Credential, Source, Tool};
+use crate::catalog::{Bridge, Catalog, Tool};
 use crate::config;
-use crate::diag::{Findings, SourceMap, listed, suggest, tame};
+use crate::diag::{listed, suggest, tame};
+
+pub(super) use crate::describe::{arguments, refusals};
 
 /// The definitions that a command is about.
 #[derive(Debug, clap::Args)]
@@ -22,7 +20,6 @@ pub(super) struct From {
 /// Definitions that are fit to be served.
 pub(super) struct Definitions {
     pub(super) catalog: Catalog,
-    pub(super) sources: SourceMap,
 }
 
 // === impl From ===
@@ -38,7 +35,7 @@ impl From {
             return Err(ExitStatus::Usage);
         }
         match compile(config::load(&self.bridges)) {
-            Ok((catalog, Findings { sources, .. })) => Ok(Definitions { catalog, sources }),
+            Ok((catalog, _)) => Ok(Definitions { catalog }),
             Err(findings) => {
                 printer.findings(&findings);
                 Err(ExitStatus::Findings)
@@ -53,11 +50,6 @@ impl Definitions {
     /// Finds a tool by its name; says what there is when it is not there.
     pub(super) fn tool(&self, name: &str, printer: &mut Printer) -> Result<(&Bridge, &Tool), ExitStatus> {
         tool(&self.catalog, name, printer)
-    }
-
-    /// The place where a tool is written: `file:line:column`.
-    pub(super) fn place(&self, tool: &Tool) -> String {
-        format!("{}:{}", self.sources.name(tool.span.file), self.sources.line_col(tool.span))
     }
 }
 
@@ -83,86 +75,6 @@ pub(super) fn no_tool<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clo
         None => format!("; there are {}", listed(names, "and")),
     };
     printer.error(&format!("there is no tool `{}`{hint}", tame(name)));
-}
-
-/// What the model may pass, a row each: name, type and description.
-pub(super) fn arguments(tool: &Tool) -> Vec<Vec<String>> {
-    let schema = tool.input.schema();
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let row = |(name, schema): (&String, &Value)| {
-        let mut kind = kind(schema);
-        if required.contains(&name.as_str()) {
-            kind.push_str(", required");
-        } else if let Some(default) = tool.input.default(name) {
-            let _ = write!(kind, ", default {default}");
-        }
-        let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        vec![name.clone(), kind, description.to_owned()]
-    };
-    properties.into_iter().flatten().map(row).collect()
-}
-
-/// The type that a schema asks for, in a few words.
-fn kind(schema: &Value) -> String {
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        return values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-    }
-    let kind = match schema.get("type") {
-        Some(Value::String(kind)) => kind.clone(),
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
-        _ => "anything".to_owned(),
-    };
-    match schema.get("format").and_then(Value::as_str) {
-        Some(format) => format!("{kind} ({format})"),
-        None => kind,
-    }
-}
-
-/// What is refused before anything is sent.
-pub(super) fn refusals(bridge: &Bridge, tool: &Tool) -> Vec<String> {
-    let mut lines = Vec::new();
-    let names: Vec<String> = arguments(tool).into_iter().filter_map(|row| row.into_iter().next()).collect();
-    lines.push(match names.len() {
-        0 => "any argument: it takes none".to_owned(),
-        _ => format!("any argument other than {}", listed(names.iter().map(String::as_str), "and")),
-    });
-    for name in claims(tool) {
-        let paths = bridge.claims.get(name).into_iter().flatten().map(crate::principal::ClaimPath::as_str);
-        lines.push(format!("a caller whose token has no claim {}", listed(paths, "or")));
-    }
-    let access = &tool.access;
-    for scope in &access.scopes {
-        lines.push(format!("a caller whose token lacks the scope `{scope}`"));
-    }
-    for groups in &access.groups {
-        lines.push(format!("a caller in none of the groups {}", listed(groups.iter().map(String::as_str), "and")));
-    }
-    for (condition, _) in &access.when {
-        lines.push(format!("a caller for whom `{condition}` is not true"));
-    }
-    if let (Some(_), Some(upstream)) = (&tool.operation, &bridge.upstream)
-        && let Credential::CallerToken { audience: Some(audience) } = &upstream.credential
-    {
-        lines.push(format!("a caller whose token does not name the audience `{audience}`"));
-    }
-    lines
-}
-
-/// The claims without which a call is refused.
-fn claims(tool: &Tool) -> Vec<&str> {
-    let mut names: Vec<&str> = tool.shape_claims.iter().map(String::as_str).collect();
-    if let Some(operation) = &tool.operation {
-        names.extend(operation.template_claims.iter().map(String::as_str));
-        names.extend(operation.bindings.iter().filter_map(|binding| match &binding.source {
-            Source::Claim(name) if binding.required => Some(name.as_str()),
-            _ => None,
-        }));
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 /// The first line of a text, tamed.

@@ -16,6 +16,7 @@ use crate::config::ServerDocument;
 use crate::config::server::TokenSpec;
 use crate::config::variable::Environment;
 use crate::diag::{Code, Diagnostic, Findings, tame};
+use crate::metrics::Meter;
 use crate::serve::settings::{Overrides, Settings};
 
 /// The variable that carries a token to `serve --stdio`.
@@ -189,7 +190,7 @@ fn token(settings: &Settings, checks: &mut Vec<Check>) {
     let token = SecretString::from(given);
     let verdict = match auth::token::presented(given) {
         Err(error) => Err(error),
-        Ok(token) => match auth::build(settings.auth.clone()) {
+        Ok(token) => match auth::build(settings.auth.clone(), &Meter::default()) {
             Ok(authenticator) => {
                 let asked = async { Ok(authenticator.authenticate(&token).await) };
                 block_on(asked).unwrap_or(Err(AuthError::Missing))

@@ -3,20 +3,17 @@
 
 use std::fmt::Write as _;
 
-use clap::builder::styling::{AnsiColor, Style};
-use serde_json::{Value, json};
-
 use super::ExitStatus;
-use super::describe::{self, Definitions, From};
+use clap::builder::styling::{AnsiColor, Style};
+
+use super::describe::{self as words, From};
 use super::given;
 use super::print::Printer;
-use crate::call::{self, CallError, Fragment, FragmentSource, Plan, Preview};
+use crate::call::{self, CallError, Fragment, FragmentSource, Preview};
 use crate::catalog::{Bridge, Tool};
-use crate::credential;
+use crate::describe::{self, Preliminary};
 use crate::diag::tame;
-use crate::mcp;
-use crate::principal::Principal;
-use crate::shape::{Content, Outcome};
+use crate::shape::Content;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -52,14 +49,6 @@ enum Format {
     Curl,
 }
 
-/// What becomes of a call before anything is sent.
-enum Preliminary<'a> {
-    /// A request goes out.
-    Request(Preview<'a>),
-    /// The answer stands in the file.
-    Answer(Outcome),
-}
-
 pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
     explain(args, printer).unwrap_or_else(|status| status)
 }
@@ -71,11 +60,12 @@ fn explain(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus>
     let who = given::caller(&args.claims, printer)?;
     let mut request = None;
     let plan = call::plan(&definitions.catalog, tool, arguments, &who);
-    let planned = plan.and_then(|plan| preliminary(&definitions, bridge, tool, &who, plan, &mut request));
+    let planned =
+        plan.and_then(|plan| describe::preliminary(&definitions.catalog, bridge, tool, &who, plan, &mut request));
     let status = if planned.is_ok() { ExitStatus::Fine } else { ExitStatus::Findings };
     match args.format {
-        Format::Text => printer.result(&text(&definitions, bridge, tool, &planned, printer)),
-        Format::Json => printer.result(&format!("{:#}", machine(&definitions, bridge, tool, &planned))),
+        Format::Text => printer.result(&text(bridge, tool, &planned, printer)),
+        Format::Json => printer.result(&format!("{:#}", describe::explained(bridge, tool, &planned))),
         Format::Curl => match &planned {
             Ok(Preliminary::Request(preview)) => printer.result(&preview.curl()),
             Ok(Preliminary::Answer(_)) => printer.note("the tool answers from the file; there is no request"),
@@ -85,39 +75,13 @@ fn explain(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus>
     Ok(status)
 }
 
-/// The rest of the way to the wire: signing in as the caller, for which no secret is needed.
-fn preliminary<'a>(
-    definitions: &'a Definitions,
-    bridge: &'a Bridge,
-    tool: &Tool,
-    who: &Principal,
-    plan: Plan<'_>,
-    request: &'a mut Option<call::Request>,
-) -> Result<Preliminary<'a>, CallError> {
-    let catalog = &definitions.catalog;
-    let (Some((_, made)), Some(upstream)) = (plan.request, &bridge.upstream) else {
-        let values = || call::prepare::values(bridge, &plan.arguments, who);
-        let answer = tool.shape.answer(&catalog.templates, &values);
-        return answer.map(Preliminary::Answer).map_err(|error| call::prepare::template_failure("`response`", &error));
-    };
-    credential::rehearse(&upstream.credential, who)?;
-    let request = request.insert(made);
-    Ok(Preliminary::Request(Preview { request, upstream, variables: &catalog.variables }))
-}
-
 fn refused(error: &CallError) -> String {
     format!("refused, and nothing would be sent: {}", tame(&error.to_author()))
 }
 
-fn text(
-    definitions: &Definitions,
-    bridge: &Bridge,
-    tool: &Tool,
-    planned: &Result<Preliminary<'_>, CallError>,
-    printer: &Printer,
-) -> String {
+fn text(bridge: &Bridge, tool: &Tool, planned: &Result<Preliminary<'_>, CallError>, printer: &Printer) -> String {
     let head = |words: &str| format!("\n{}\n", printer.paint(Style::new().bold(), words));
-    let mut text = format!("{}   {}\n", printer.paint(Style::new().bold(), &tool.name), definitions.place(tool));
+    let mut text = format!("{}   {}\n", printer.paint(Style::new().bold(), &tool.name), tool.place);
     match planned {
         Ok(Preliminary::Request(preview)) => {
             text.push_str(&head("The request"));
@@ -134,7 +98,7 @@ fn text(
             let rows = sources(preview);
             if !rows.is_empty() {
                 text.push_str(&head("Where it comes from"));
-                text.push_str(&describe::table(&rows));
+                text.push_str(&words::table(&rows));
             }
         }
         Ok(Preliminary::Answer(outcome)) => {
@@ -168,9 +132,9 @@ fn text(
         }
     }
     text.push_str(&head("What the model sees"));
-    let description = tool.description.as_deref().map(describe::first_line).unwrap_or_default();
-    text.push_str(&describe::table(&[vec![tool.name.clone(), description]]));
-    let arguments = describe::arguments(tool);
+    let description = tool.description.as_deref().map(words::first_line).unwrap_or_default();
+    text.push_str(&words::table(&[vec![tool.name.clone(), description]]));
+    let arguments = words::arguments(tool);
     let indented: Vec<Vec<String>> = arguments
         .into_iter()
         .map(|mut row| {
@@ -180,10 +144,10 @@ fn text(
             row
         })
         .collect();
-    text.push_str(&describe::table(&indented));
+    text.push_str(&words::table(&indented));
     text.push_str(&head("Refused before anything is sent"));
-    let refusals: Vec<Vec<String>> = describe::refusals(bridge, tool).into_iter().map(|line| vec![line]).collect();
-    text.push_str(&describe::table(&refusals));
+    let refusals: Vec<Vec<String>> = words::refusals(bridge, tool).into_iter().map(|line| vec![line]).collect();
+    text.push_str(&words::table(&refusals));
     text
 }
 
@@ -204,30 +168,4 @@ fn painted(fragment: &Fragment, printer: &Printer) -> String {
         FragmentSource::Secret => AnsiColor::Yellow,
     };
     printer.paint(style.on_default(), &tame(&fragment.text))
-}
-
-fn machine(
-    definitions: &Definitions,
-    bridge: &Bridge,
-    tool: &Tool,
-    planned: &Result<Preliminary<'_>, CallError>,
-) -> Value {
-    let mut told = json!({
-        "tool": mcp::tool_as_listed(tool),
-        "bridge": bridge.name,
-        "place": definitions.place(tool),
-        "refused": null,
-        "request": null,
-        "answer": null,
-        "refusals": describe::refusals(bridge, tool),
-    });
-    let (key, value) = match planned {
-        Ok(Preliminary::Request(preview)) => ("request", preview.json()),
-        Ok(Preliminary::Answer(outcome)) => ("answer", mcp::result_as_sent(&tool.name, outcome.clone())),
-        Err(error) => ("refused", error.to_author().into()),
-    };
-    if let Some(members) = told.as_object_mut() {
-        members.insert(key.to_owned(), value);
-    }
-    told
 }

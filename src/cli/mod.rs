@@ -1,5 +1,6 @@
 //! The command line: one file per command. Results go to stdout, everything else to stderr.
 
+mod admin;
 mod call;
 mod check;
 mod demo;
@@ -71,6 +72,12 @@ enum Command {
     Explain(explain::Args),
     /// Show what changes for the model, for the API and for callers, from one state of the files to another
     Diff(diff::Args),
+    /// Say what a running server serves: revision, since when, and what became of the last reload
+    Status(admin::Status),
+    /// Make a running server read its files now, and say what came of it
+    Reload(admin::Reload),
+    /// Put back an earlier revision of a running server, until its files change
+    Rollback(admin::Rollback),
     /// Call a tool for real, here or at a running server, and print what the model would read
     Call(call::Args),
     /// List the tools, resources and prompts
@@ -143,6 +150,9 @@ pub fn run() -> ExitStatus {
         Command::Check(args) => check::run(&args, &mut printer),
         Command::Explain(args) => explain::run(&args, &mut printer),
         Command::Diff(args) => diff::run(&args, &mut printer),
+        Command::Status(args) => admin::status(&args, &mut printer),
+        Command::Reload(args) => admin::reload(&args, &mut printer),
+        Command::Rollback(args) => admin::rollback(&args, &mut printer),
         Command::Call(args) => call::run(&args, &mut printer),
         Command::List(args) => list::run(&args, &mut printer),
         Command::Show(args) => show::run(&args, &mut printer),

@@ -137,5 +137,5 @@ impl Auth<'_> {
 
 /// Loads what `serve` would load.
 pub(super) fn load(path: &Path, environment: &Environment) -> Result<(Live, Findings), Findings> {
-    Live::start(Loader { path: path.to_owned(), environment: environment.clone() })
+    Live::start(Loader { path: path.to_owned(), environment: environment.clone(), ..Loader::default() })
 }

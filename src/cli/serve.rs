@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// The address to listen on [default: 127.0.0.1:8000]
     #[arg(long, env = "TOLLBRIDGE_LISTEN", value_name = "ADDRESS")]
     listen: Option<String>,
+    /// The address of the admin port: health, metrics, and the page
+    #[arg(long, env = "TOLLBRIDGE_ADMIN_LISTEN", value_name = "ADDRESS")]
+    admin_listen: Option<String>,
     /// The URL that clients use, such as https://mcp.example.com
     #[arg(long, env = "TOLLBRIDGE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
@@ -117,8 +120,8 @@ async fn serve_app(app: App, stdio: bool) -> Result<(), String> {
     let served = if stdio {
         app.serve_stdio(shutdown).await
     } else {
-        let listener = app.bind().await.map_err(|error| error.to_string())?;
-        app.serve_http(listener, shutdown).await
+        let listeners = app.bind().map_err(|error| error.to_string())?;
+        app.serve_http(listeners, shutdown).await
     };
     served.map_err(|error| error.to_string())
 }
@@ -130,7 +133,8 @@ fn configure(args: Args) -> Result<Settings, Findings> {
     });
     let document: Option<ServerDocument> = path.as_deref().map(config::load_server).transpose()?;
     let directory = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
-    Settings::resolve(document.as_ref(), &directory, overrides(args), Environment::default())
+    let overrides = Overrides { file: path, ..overrides(args) };
+    Settings::resolve(document.as_ref(), &directory, overrides, Environment::default())
 }
 
 fn overrides(args: Args) -> Overrides {
@@ -140,6 +144,7 @@ fn overrides(args: Args) -> Overrides {
         bridges,
         watch,
         listen,
+        admin_listen,
         public_url,
         stdio_token,
         allowed_host,
@@ -157,6 +162,8 @@ fn overrides(args: Args) -> Overrides {
         allowed_hosts: allowed_host,
         allowed_origins: allowed_origin,
         insecure,
+        admin_listen,
+        file: None,
         stdio,
     }
 }

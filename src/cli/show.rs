@@ -6,7 +6,7 @@ use clap::builder::styling::Style;
 use serde_json::{Value, json};
 
 use super::ExitStatus;
-use super::describe::{self, Definitions, From};
+use super::describe::{self, From};
 use super::print::Printer;
 use crate::catalog::{
     Binding, BodyTemplate, Bridge, Credential, Encoding, Location, OnBehalf, Operation, Source, Tool, UpstreamDef,
@@ -54,15 +54,15 @@ fn show(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus> {
     let definitions = args.from.read(printer)?;
     let (bridge, tool) = definitions.tool(&args.tool, printer)?;
     match args.format {
-        Format::Text => printer.result(&text(&definitions, bridge, tool, printer)),
-        Format::Json => printer.result(&format!("{:#}", machine(&definitions, bridge, tool))),
+        Format::Text => printer.result(&text(bridge, tool, printer)),
+        Format::Json => printer.result(&format!("{:#}", machine(bridge, tool))),
     }
     Ok(ExitStatus::Fine)
 }
 
-fn text(definitions: &Definitions, bridge: &Bridge, tool: &Tool, printer: &Printer) -> String {
+fn text(bridge: &Bridge, tool: &Tool, printer: &Printer) -> String {
     let bold = |words: &str| printer.paint(Style::new().bold(), words);
-    let mut text = format!("{}   {}   bridge {}\n", bold(&tool.name), definitions.place(tool), bridge.name);
+    let mut text = format!("{}   {}   bridge {}\n", bold(&tool.name), tool.place, bridge.name);
     for words in [&tool.title, &tool.description].into_iter().flatten() {
         for line in words.lines() {
             let _ = writeln!(text, "  {}", tame(line));
@@ -100,7 +100,7 @@ fn text(definitions: &Definitions, bridge: &Bridge, tool: &Tool, printer: &Print
     text
 }
 
-fn machine(definitions: &Definitions, bridge: &Bridge, tool: &Tool) -> Value {
+fn machine(bridge: &Bridge, tool: &Tool) -> Value {
     let request = tool.operation.as_ref().zip(bridge.upstream.as_ref()).map(|(operation, upstream)| {
         let parts: Vec<Value> = parts(bridge, tool, operation)
             .into_iter()
@@ -118,7 +118,7 @@ fn machine(definitions: &Definitions, bridge: &Bridge, tool: &Tool) -> Value {
     json!({
         "name": tool.name,
         "bridge": bridge.name,
-        "place": definitions.place(tool),
+        "place": tool.place,
         "request": request,
         "access": {
             "scopes": tool.access.scopes,

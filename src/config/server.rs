@@ -30,6 +30,19 @@ pub struct ServerSpec {
     /// How a caller of the STDIO transport presents a token.
     /// Example: `{ token: argument }`
     pub stdio: StdioSpec,
+    /// The address and the rules of the admin port: health, metrics, and the page. Default: none.
+    /// Example: `{ listen: 127.0.0.1:9090 }`
+    pub admin: Option<AdminSpec>,
+    /// What a reload may do.
+    /// Example: `{ breaking: refuse, keep: 10 }`
+    pub reload: ReloadSpec,
+    /// Serve over TLS with this certificate and key. They are read again when their files change. Default: plain HTTP,
+    /// for a proxy in front.
+    /// Example: `{ cert: server.crt, key: server.key }`
+    pub tls: Option<TlsSpec>,
+    /// What several replicas share. Default: nothing.
+    /// Example: `{ redis: "redis://redis:6379" }`
+    pub shared: Option<SharedSpec>,
     /// The audit trail: `stderr`, a file, or both of them with settings. One JSON object a line for every decision, without
     /// tokens and without arguments. Default: none.
     /// Example: `audit.jsonl`
@@ -275,6 +288,62 @@ pub struct StdioSpec {
     pub token: TokenSpec,
 }
 
+/// The admin port.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct AdminSpec {
+    /// The address to listen on. Beyond loopback, only `/livez`, `/readyz` and `/metrics` are served unless there is a
+    /// `token`.
+    /// Example: `127.0.0.1:9090`
+    pub listen: String,
+    /// What a caller of everything else must present as a bearer token; write `${NAME}`. Default: none is needed on loopback.
+    /// Example: `${ADMIN_TOKEN}`
+    pub token: Option<String>,
+}
+
+/// What a reload may do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ReloadSpec {
+    /// Whether a change is taken up that removes something, narrows an input or moves an API to another host. Default:
+    /// `allow`.
+    /// Example: `refuse`
+    pub breaking: BreakingSpec,
+    /// How many earlier revisions stay in memory for `tollbridge rollback`, 100 at most. Default: `10`.
+    /// Example: `3`
+    pub keep: Option<u8>,
+}
+
+/// Whether breaking changes are taken up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakingSpec {
+    /// They are, and the log says that they are breaking.
+    #[default]
+    Allow,
+    /// They are refused until `tollbridge reload --allow-breaking`.
+    Refuse,
+}
+
+/// A certificate to serve with.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct TlsSpec {
+    /// The file of the certificate and its chain, in PEM. Relative to this file.
+    /// Example: `server.crt`
+    pub cert: String,
+    /// The file of its private key, in PEM.
+    /// Example: `server.key`
+    pub key: String,
+}
+
+/// What several replicas share.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct SharedSpec {
+    /// The URL of a Redis or Valkey server: rate limits hold across replicas. While it can't be reached, they hold for
+    /// each replica alone.
+    /// Example: `${REDIS_URL}`
+    pub redis: String,
+}
+
 /// How changes of the bridge files are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -307,6 +376,29 @@ pub struct LimitsSpec {
     /// The largest request body accepted. Default: `1MiB`.
     /// Example: `4MiB`
     pub max_request_bytes: Option<String>,
+    /// The largest head of a request: its line and all headers. Default: `64KiB`.
+    /// Example: `16KiB`
+    pub max_header_bytes: Option<String>,
+    /// How deep JSON in a request may be nested, 127 at most. Default: `64`.
+    /// Example: `32`
+    pub max_json_depth: Option<u8>,
+    /// The most connections of clients at a time. Default: `4096`.
+    /// Example: `1000`
+    pub max_connections: Option<u32>,
+    /// The most calls that one caller may have running at a time. Callers without a token are not told apart, so it is
+    /// not for them. Default: `128`.
+    /// Example: `16`
+    pub max_calls_per_caller: Option<u32>,
+    /// How long a client may take to send the head of a request, and then again for its body. Default: `10s`.
+    /// Example: `5s`
+    pub read_timeout: Option<String>,
+    /// How long a server that is told to stop goes on as before, except that it is not ready: time for a load balancer to
+    /// notice. It is cut short when nobody is connected. Default: `500ms`.
+    /// Example: `5s`
+    pub shutdown_delay: Option<String>,
+    /// How long calls that are running may take after that. Default: `10s`.
+    /// Example: `30s`
+    pub shutdown_grace: Option<String>,
     /// The longest a single tool call may take, whatever its own timeouts say. Default: `60s`.
     /// Example: `30s`
     pub request_timeout: Option<String>,

@@ -20,6 +20,7 @@ use super::{BoxFuture, CredentialError, CredentialProvider, SignIn, sensitive};
 use crate::call::CallError;
 use crate::catalog::compile::token_url;
 use crate::catalog::{GrantDef, OnBehalf, ProofDef};
+use crate::metrics::{Meter, Purpose};
 use crate::net::{Client, ClientSettings};
 use crate::oauth::{ClientAuth, GrantError, OauthClient, SigningKey, Token, Trouble, discover, grant};
 use crate::principal::Principal;
@@ -98,8 +99,10 @@ impl IssuedSettings {
 // === impl Issued ===
 
 impl Issued {
-    pub(super) fn new(settings: IssuedSettings) -> Result<Self, CredentialError> {
-        let client = Client::new(&ClientSettings::default()).map_err(CredentialError::Net)?;
+    pub(super) fn new(settings: IssuedSettings, meter: &Meter) -> Result<Self, CredentialError> {
+        let client = Client::new(&ClientSettings::default())
+            .map_err(CredentialError::Net)?
+            .metered(meter.meant_for(Purpose::Token));
         let tokens = Cache::builder().max_capacity(MAX_CALLERS).time_to_idle(MAX_LIFE).build();
         Ok(Self { settings, client, tokens })
     }

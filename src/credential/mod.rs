@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use crate::call::CallError;
 use crate::catalog::{Credential, OnBehalf};
+use crate::metrics::Meter;
 use crate::net::BuildError;
 use crate::principal::Principal;
 use crate::secret::Secrets;
@@ -89,6 +90,7 @@ pub fn build<'p>(
     credential: &Credential,
     secrets: &Secrets,
     previous: impl IntoIterator<Item = &'p Arc<dyn CredentialProvider>>,
+    meter: &Meter,
 ) -> Result<Arc<dyn CredentialProvider>, CredentialError> {
     Ok(match credential {
         Credential::None => Arc::new(fixed::Fixed::nothing()),
@@ -103,7 +105,7 @@ pub fn build<'p>(
             let settings = IssuedSettings::read(def, secrets)?;
             match previous.into_iter().find(|other| other.settings() == Some(&settings)) {
                 Some(lender) => Arc::clone(lender),
-                None => Arc::new(issued::Issued::new(settings)?),
+                None => Arc::new(issued::Issued::new(settings, meter)?),
             }
         }
     })

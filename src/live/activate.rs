@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::Snapshot;
+use super::{Loader, Snapshot};
 use crate::catalog::{Catalog, RateLimit, Tool};
 use crate::config::variable::Environment;
 use crate::diag::{Code, Diagnostic, Report};
+use crate::metrics::{Meter, Purpose};
 use crate::secret::Secrets;
 use crate::upstream::{HttpUpstream, RateGate, ReplyCache};
 
@@ -16,23 +17,20 @@ use crate::upstream::{HttpUpstream, RateGate, ReplyCache};
 ///
 /// # Errors
 /// Returns all findings: variables without a value, and URLs, headers and credentials that can't be used.
-pub(super) fn activate(
-    catalog: Catalog,
-    environment: &Environment,
-    previous: Option<&Snapshot>,
-) -> Result<Snapshot, Report> {
+pub(super) fn activate(catalog: Catalog, loader: &Loader, previous: Option<&Snapshot>) -> Result<Snapshot, Report> {
     let mut report = Report::new();
-    let secrets = Arc::new(secrets(&catalog, environment, &mut report));
+    let secrets = Arc::new(secrets(&catalog, &loader.environment, &mut report));
     if report.has_errors() {
         return Err(report);
     }
     let lenders: Vec<Arc<HttpUpstream>> =
         previous.map(|snapshot| snapshot.upstreams.iter().flatten().cloned().collect()).unwrap_or_default();
+    let meter = |bridge: &str| Meter::new(&loader.metrics, Purpose::Api(bridge.to_owned()));
     let mut upstreams = Vec::with_capacity(catalog.bridges.len());
     for bridge in &catalog.bridges {
         upstreams.push(match &bridge.upstream {
             None => None,
-            Some(def) => match HttpUpstream::new(def, &secrets, &lenders) {
+            Some(def) => match HttpUpstream::new(def, &secrets, &lenders, &meter(&bridge.name)) {
                 Ok(upstream) => Some(Arc::new(upstream)),
                 Err(finding) => {
                     report.push(finding);
@@ -44,16 +42,17 @@ pub(super) fn activate(
     if report.has_errors() {
         return Err(report);
     }
-    let gates = gates(&catalog, previous);
+    let gates = gates(&catalog, loader, previous);
     let caches = caches(&catalog);
-    Ok(Snapshot { catalog: Arc::new(catalog), secrets, upstreams, gates, caches })
+    let metrics = Arc::clone(&loader.metrics);
+    Ok(Snapshot { catalog: Arc::new(catalog), secrets, upstreams, gates, caches, metrics })
 }
 
 /// Counters go on where a reload does not change what is allowed.
-fn gates(catalog: &Catalog, previous: Option<&Snapshot>) -> HashMap<String, Arc<RateGate>> {
+fn gates(catalog: &Catalog, loader: &Loader, previous: Option<&Snapshot>) -> HashMap<String, Arc<RateGate>> {
     let gate = |name: &String, limit: RateLimit| {
         let lent = previous.and_then(|snapshot| snapshot.gates.get(name)).filter(|gate| gate.limit() == limit);
-        lent.map_or_else(|| Arc::new(RateGate::new(limit)), Arc::clone)
+        lent.map_or_else(|| Arc::new(RateGate::new(name, limit, loader.shared.clone())), Arc::clone)
     };
     let limited = |(name, tool): (&String, &Tool)| Some((name.clone(), gate(name, tool.rate_limit?)));
     catalog.tools.iter().filter_map(limited).collect()

@@ -1,13 +1,14 @@
 //! What is running, and how it is replaced: one immutable snapshot, swapped with one pointer write.
 
 mod activate;
+mod history;
 mod reload;
 mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
@@ -22,6 +23,7 @@ use crate::config::Revision;
 use crate::config::variable::Source;
 use crate::diag::Findings;
 use crate::json_schema::shorten;
+use crate::metrics::Metrics;
 use crate::principal::Principal;
 use crate::quantity::show_duration;
 use crate::secret::Secrets;
@@ -29,7 +31,9 @@ use crate::shape::{Content, Embedded, Outcome, PartError, Reply, Shape};
 use crate::template::Scope;
 use crate::upstream::{Canned, HttpUpstream, Key, RateGate, Recorder, ReplyCache, Upstream, pages};
 
-pub use reload::{Loader, ReloadOutcome};
+use history::History;
+pub use history::{Event, Standing};
+pub use reload::{Breaking, Loader, ReloadOutcome, ReloadRules, RollbackError};
 pub use watch::{WatchError, Watcher};
 
 /// A catalogue with its secrets and clients: everything that a call needs from start to end.
@@ -43,6 +47,7 @@ pub struct Snapshot<U = HttpUpstream> {
     gates: HashMap<String, Arc<RateGate>>,
     /// The answers of tools with a `cache`, by their names.
     caches: HashMap<String, ReplyCache>,
+    metrics: Arc<Metrics>,
 }
 
 /// The running snapshot. Load it once per call and pass it down.
@@ -50,6 +55,11 @@ pub struct Live {
     current: ArcSwap<Snapshot>,
     loader: Loader,
     revision: channel::Sender<Revision>,
+    /// Counts the events of the history.
+    news: channel::Sender<u64>,
+    history: Mutex<History>,
+    /// Whoever holds it may replace the snapshot.
+    turn: Mutex<()>,
 }
 
 /// What a resource holds, as a client reads it.
@@ -90,6 +100,7 @@ impl Snapshot {
             upstreams: self.upstreams.iter().map(api).collect(),
             gates: HashMap::new(),
             caches: HashMap::new(),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
@@ -106,7 +117,7 @@ impl Snapshot<Canned> {
     pub fn rehearsal(catalog: Arc<Catalog>, upstreams: Vec<Option<Arc<Canned>>>) -> Self {
         let names = catalog.variables.iter().map(|used| used.variable.shown().into());
         let secrets = Arc::new(Secrets::new(names.collect()));
-        Self { catalog, secrets, upstreams, gates: HashMap::new(), caches: HashMap::new() }
+        Self { catalog, secrets, upstreams, gates: HashMap::new(), caches: HashMap::new(), metrics: Metrics::unread() }
     }
 }
 
@@ -130,7 +141,7 @@ impl<U: Upstream> Snapshot<U> {
         let Plan { bridge, arguments, request } = call::plan(&self.catalog, tool, arguments, who)?;
         let values = || call::prepare::values(bridge, &arguments, who);
         let failed = |error| call::prepare::template_failure("`response`", &error);
-        self.admit(tool, who)?;
+        self.admit(tool, who).await?;
         let Some((operation, request)) = request else {
             return tool.shape.answer(&self.catalog.templates, &values).map_err(failed);
         };
@@ -151,8 +162,12 @@ impl<U: Upstream> Snapshot<U> {
     ) -> Result<Reply, CallError> {
         let cache =
             operation.cache.and_then(|_| self.caches.get(&tool.name)).map(|cache| (cache, Key::new(request, who)));
-        if let Some(kept) = cache.as_ref().and_then(|(cache, key)| cache.get(key)) {
-            return Ok(kept);
+        if let Some((cache, key)) = &cache {
+            let kept = cache.get(key);
+            self.metrics.looked_up(&tool.name, kept.is_some());
+            if let Some(kept) = kept {
+                return Ok(kept);
+            }
         }
         let reply = match &operation.pages {
             None => upstream.send(request, who).await?,
@@ -165,9 +180,10 @@ impl<U: Upstream> Snapshot<U> {
     }
 
     /// Counts a call of a tool that may be called only so often.
-    fn admit(&self, tool: &Tool, who: &Principal) -> Result<(), CallError> {
+    async fn admit(&self, tool: &Tool, who: &Principal) -> Result<(), CallError> {
         let Some(gate) = tool.rate_limit.as_ref().and_then(|_| self.gates.get(&tool.name)) else { return Ok(()) };
-        gate.admit(who).map_err(|wait| {
+        gate.admit(who).await.map_err(|wait| {
+            self.metrics.limited(&tool.name);
             let wait = show_duration(Duration::from_secs(wait.as_secs().saturating_add(1)));
             CallError::Limited(format!("Rate limit: {} was called too often; try again in {wait}", tool.name))
         })
@@ -301,8 +317,24 @@ impl Live {
     pub fn start(loader: Loader) -> Result<(Self, Findings), Findings> {
         let (snapshot, findings) = loader.load(None)?;
         let (revision, _) = channel::channel(snapshot.catalog.revision.clone());
-        let live = Self { current: ArcSwap::from_pointee(snapshot), loader, revision };
+        let history = Mutex::new(History::new(&snapshot));
+        loader.metrics.starts(SystemTime::now());
+        let news = channel::Sender::new(0);
+        let live =
+            Self { current: ArcSwap::from_pointee(snapshot), loader, revision, news, history, turn: Mutex::new(()) };
         Ok((live, findings))
+    }
+
+    /// Tells when another revision runs.
+    #[must_use]
+    pub fn revisions(&self) -> channel::Receiver<Revision> {
+        self.revision.subscribe()
+    }
+
+    /// Tells when something became of a reload.
+    #[must_use]
+    pub fn news(&self) -> channel::Receiver<u64> {
+        self.news.subscribe()
     }
 
     /// The running snapshot. A call keeps what it got from start to end.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use rmcp::RoleServer;
-use rmcp::service::RequestContext;
+use rmcp::model::Extensions;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -53,10 +52,10 @@ impl Caller {
     }
 
     /// For whom tools are listed; `None` when that is known only at the call, and all of them are shown.
-    pub(super) async fn viewer(&self, context: &RequestContext<RoleServer>) -> Option<Principal> {
+    pub(super) async fn viewer(&self, extensions: &Extensions) -> Option<Principal> {
         match self {
             Self::Nobody => Some(Principal::anonymous()),
-            Self::Http => parts(context).and_then(|parts| parts.extensions.get::<Principal>()).cloned(),
+            Self::Http => parts(extensions).and_then(|parts| parts.extensions.get::<Principal>()).cloned(),
             Self::Stdio(TokenSource::Argument, _) => None,
             Self::Stdio(TokenSource::Environment, authenticator) => {
                 let who = match environment_token() {
@@ -71,17 +70,19 @@ impl Caller {
     /// Finds out who is calling a tool. Takes the token out of the arguments, so that nothing else sees it.
     pub(super) async fn of(
         &self,
-        context: &RequestContext<RoleServer>,
+        extensions: &Extensions,
         arguments: &mut Map<String, Value>,
         needs_identity: bool,
     ) -> Result<Principal, CallError> {
         match self {
             Self::Nobody => Ok(Principal::anonymous()),
             // No tool is open to everybody, whatever a header said.
-            Self::Http if parts(context).is_some_and(|parts| parts.extensions.get::<Unauthenticated>().is_some()) => {
+            Self::Http
+                if parts(extensions).is_some_and(|parts| parts.extensions.get::<Unauthenticated>().is_some()) =>
+            {
                 Err(CallError::Denied(AuthError::Missing.message().to_owned()))
             }
-            Self::Http => parts(context)
+            Self::Http => parts(extensions)
                 .and_then(|parts| parts.extensions.get::<Principal>())
                 .cloned()
                 // The HTTP layer lets nothing through without one.
@@ -116,23 +117,28 @@ pub struct Unauthenticated;
 pub struct RequestId(pub String);
 
 /// The id that the HTTP layer gave the request, or a fresh one.
-pub(super) fn request_id(context: &RequestContext<RoleServer>) -> String {
-    let given = parts(context).and_then(|parts| parts.extensions.get::<RequestId>());
+pub(super) fn request_id(extensions: &Extensions) -> String {
+    let given = parts(extensions).and_then(|parts| parts.extensions.get::<RequestId>());
     given.map_or_else(|| uuid::Uuid::new_v4().to_string(), |id| id.0.clone())
 }
 
 /// The caller whom the HTTP layer has authenticated.
-pub(super) fn principal(context: &RequestContext<RoleServer>) -> Option<&Principal> {
-    parts(context).and_then(|parts| parts.extensions.get::<Principal>())
+pub(super) fn principal(extensions: &Extensions) -> Option<&Principal> {
+    parts(extensions).and_then(|parts| parts.extensions.get::<Principal>())
+}
+
+/// A header of the HTTP request.
+pub(super) fn header<'e>(extensions: &'e Extensions, name: &str) -> Option<&'e str> {
+    parts(extensions)?.headers.get(name)?.to_str().ok()
 }
 
 /// The one bridge that a request is for, if any.
-pub(super) fn scope(context: &RequestContext<RoleServer>) -> Option<&str> {
-    parts(context).and_then(|parts| parts.extensions.get::<BridgeScope>()).map(|scope| scope.0.as_str())
+pub(super) fn scope(extensions: &Extensions) -> Option<&str> {
+    parts(extensions).and_then(|parts| parts.extensions.get::<BridgeScope>()).map(|scope| scope.0.as_str())
 }
 
-fn parts(context: &RequestContext<RoleServer>) -> Option<&http::request::Parts> {
-    context.extensions.get::<http::request::Parts>()
+fn parts(extensions: &Extensions) -> Option<&http::request::Parts> {
+    extensions.get::<http::request::Parts>()
 }
 
 fn environment_token() -> Result<SecretString, CallError> {

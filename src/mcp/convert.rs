@@ -12,6 +12,7 @@ use rmcp::model::{
     Prompt as McpPrompt, PromptArgument as McpPromptArgument, PromptMessage, Resource as McpResource, ResourceContents,
     ResourceTemplate as McpResourceTemplate, Role as McpRole, Tool as McpTool, ToolAnnotations,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::caller::TOKEN_ARGUMENT;
@@ -33,6 +34,10 @@ pub(super) struct Lists {
     pub(super) hides_tools: bool,
     /// The hash of each tool as it is listed, in the same order.
     pub(super) hashes: Vec<String>,
+    /// The same of resources and their templates, each with the index of its bridge.
+    pub(super) resource_hashes: Vec<(usize, String)>,
+    /// The same of prompts.
+    pub(super) prompt_hashes: Vec<(usize, String)>,
 }
 
 // === impl Lists ===
@@ -44,17 +49,19 @@ impl Lists {
             .values()
             .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
             .collect();
+        let of = |resource: &Resource| resource.bridge;
+        let resources: Vec<_> = catalog.resources.values().map(|it| (of(it), mcp_resource(it))).collect();
+        let templates: Vec<_> = catalog.resource_templates.iter().map(|it| (of(it), mcp_template(it))).collect();
+        let prompts: Vec<_> = catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect();
         Self {
             revision: catalog.revision.clone(),
             hashes: tools.iter().map(|(_, tool)| hash(tool)).collect(),
+            resource_hashes: hashes(&resources).chain(hashes(&templates)).collect(),
+            prompt_hashes: hashes(&prompts).collect(),
             tools,
-            resources: catalog.resources.values().map(|resource| (resource.bridge, mcp_resource(resource))).collect(),
-            templates: catalog
-                .resource_templates
-                .iter()
-                .map(|resource| (resource.bridge, mcp_template(resource)))
-                .collect(),
-            prompts: catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect(),
+            resources,
+            templates,
+            prompts,
             hides_tools: catalog.tools.values().any(|tool| tool.access.hides()),
         }
     }
@@ -72,9 +79,13 @@ fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
     converted.with_annotations(mcp_annotations(tool.annotations))
 }
 
-/// The beginning of the SHA-256 of a tool as it is listed.
-fn hash(tool: &McpTool) -> String {
-    let bytes = serde_json::to_vec(tool).unwrap_or_default();
+fn hashes<T: Serialize>(items: &[(usize, T)]) -> impl Iterator<Item = (usize, String)> {
+    items.iter().map(|(bridge, item)| (*bridge, hash(item)))
+}
+
+/// The beginning of the SHA-256 of something as it is listed.
+fn hash(item: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(item).unwrap_or_default();
     let whole = digest(&SHA256, &bytes);
     let mut text = String::new();
     for byte in whole.as_ref().iter().take(8) {

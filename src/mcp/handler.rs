@@ -1,8 +1,9 @@
 //! The MCP methods. No tool is known here: everything comes from the running snapshot.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
@@ -10,23 +11,29 @@ use rmcp::model::{
     GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
-    Tool as McpTool,
+    SubscriptionFilter, Tool as McpTool,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
-use tracing::info;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, info, info_span};
 
 use super::caller::{self, Caller};
 use super::convert::{self, Lists};
+use super::slots::Slots;
+use super::{Options, listen};
 use crate::audit::{Audit, Entry};
 use crate::call::{self, CallError, Standing};
 use crate::catalog::{Bridge, Tool};
 use crate::live::{Live, Snapshot};
+use crate::metrics::{CallRecord, Metrics};
 use crate::principal::Principal;
 use crate::quantity::show_duration;
 use crate::shape::Outcome;
+use crate::trace::{self, TraceContext};
 
 /// How long a client may keep a list or a resource, in milliseconds: short, because definitions change while running.
 const TTL_MS: u64 = 5_000;
@@ -38,6 +45,13 @@ pub struct Shared {
     call_timeout: Duration,
     lists: ArcSwapOption<Lists>,
     audit: Option<Arc<Audit>>,
+    metrics: Arc<Metrics>,
+    slots: Arc<Slots>,
+    stopping: CancellationToken,
+    /// Knows of calls that are running.
+    running: TaskTracker,
+    /// Makes callers anonymous in the list of latest calls.
+    hashing: RandomState,
 }
 
 /// Handles the messages of one session, or one stateless request.
@@ -45,17 +59,77 @@ pub struct Handler {
     shared: Arc<Shared>,
     /// A second `initialize` would confuse rmcp about the era of the session, so it is refused.
     initialized: AtomicBool,
+    /// Is cancelled when the session ends and its handler goes.
+    ended: DropGuard,
 }
 
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn new(live: Arc<Live>, caller: Caller, call_timeout: Duration, audit: Option<Arc<Audit>>) -> Self {
-        Self { live, caller, call_timeout, lists: ArcSwapOption::empty(), audit }
+    pub(super) fn new(live: Arc<Live>, caller: Caller, options: Options) -> Self {
+        let Options { call_timeout, audit, metrics, calls_per_caller, stopping } = options;
+        Self {
+            live,
+            caller,
+            call_timeout,
+            lists: ArcSwapOption::empty(),
+            audit,
+            metrics,
+            slots: Slots::new(calls_per_caller),
+            stopping,
+            running: TaskTracker::new(),
+            hashing: RandomState::new(),
+        }
+    }
+
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Whether no call is running.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Waits until no call is running.
+    pub async fn idle(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Counts a call that has ended.
+    fn called(
+        &self,
+        tool: &str,
+        id: &str,
+        who: Option<&Principal>,
+        outcome: &Result<Outcome, CallError>,
+        took: Duration,
+    ) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let caller = who.filter(|who| who.token().is_some()).map(|who| self.hashing.hash_one(who.identity()));
+        self.metrics.called(CallRecord {
+            request_id: id.to_owned(),
+            at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            tool: tool.to_owned(),
+            caller: caller.map_or_else(|| "-".to_owned(), |hash| format!("{:08x}", hash >> 32)),
+            outcome: word(outcome),
+            upstream_status: outcome.as_ref().ok().and_then(|outcome| outcome.status),
+            elapsed_ms: took.as_secs_f64() * 1000.0,
+        });
     }
 
     /// The lists of a snapshot; made by the first who asks after a reload.
-    fn lists(&self, snapshot: &Snapshot) -> Arc<Lists> {
+    pub(super) fn lists(&self, snapshot: &Snapshot) -> Arc<Lists> {
         if let Some(lists) = self.lists.load_full()
             && lists.revision == snapshot.catalog.revision
         {
@@ -71,12 +145,23 @@ impl Shared {
 
 impl Handler {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), initialized: AtomicBool::new(false) }
+        Self {
+            shared: Arc::clone(shared),
+            initialized: AtomicBool::new(false),
+            ended: CancellationToken::new().drop_guard(),
+        }
     }
 
     /// Name, version and capabilities, with the instructions of the bridges in scope.
     fn info(&self, scope: Option<&str>) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .build();
         let mut info = ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
         info.instructions = instructions(&self.shared.live.load(), scope);
@@ -89,13 +174,15 @@ impl Handler {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let started = Instant::now();
+        let _running = (self.shared.running.token(), self.shared.metrics.running());
+        let id = caller::request_id(&context.extensions);
         let snapshot = self.shared.live.load();
         let name = request.name.as_ref();
         let tool = snapshot
             .catalog
             .tools
             .get(name)
-            .filter(|tool| in_scope(&snapshot, tool.bridge, caller::scope(context)))
+            .filter(|tool| in_scope(&snapshot, tool.bridge, caller::scope(&context.extensions)))
             .ok_or_else(|| ErrorData::invalid_params(CallError::Unknown(name.to_owned()).to_string(), None))?;
         let mut arguments = request.arguments.unwrap_or_default();
         let needs_identity = tool.needs_identity(&snapshot.catalog);
@@ -106,8 +193,9 @@ impl Handler {
             if let Some(audit) = &self.shared.audit {
                 audit.ready().map_err(|unwritten| CallError::Upstream(unwritten.to_string()))?;
             }
-            let caller = self.shared.caller.of(context, &mut arguments, needs_identity).await?;
+            let caller = self.shared.caller.of(&context.extensions, &mut arguments, needs_identity).await?;
             let caller = who.insert(caller);
+            let _slot = self.shared.slots.take(caller)?;
             audited = tool.audits_arguments.then(|| arguments.clone());
             snapshot.call(tool, arguments, caller).await
         };
@@ -123,7 +211,7 @@ impl Handler {
             let index = snapshot.catalog.tools.get_index_of(name);
             let bridge = snapshot.catalog.bridge(tool.bridge);
             let entry = Entry {
-                request_id: &caller::request_id(context),
+                request_id: &id,
                 method: "tools/call",
                 bridge: bridge.map(|bridge| bridge.name.as_str()),
                 subject: Some(name),
@@ -144,7 +232,9 @@ impl Handler {
                 outcome = Err(CallError::Upstream(unwritten.to_string()));
             }
         }
-        info!(tool = name, outcome = word(&outcome), elapsed_ms = started.elapsed().as_millis(), "Call.");
+        let took = started.elapsed();
+        self.shared.called(name, &id, who.as_ref(), &outcome, took);
+        info!(tool = name, outcome = word(&outcome), elapsed_ms = took.as_millis(), "Call.");
         convert::call_result(name, outcome).map(Into::into)
     }
 }
@@ -161,11 +251,11 @@ impl Handler {
     ) -> Result<(), ErrorData> {
         let Some(audit) = &self.shared.audit else { return Ok(()) };
         let entry = Entry {
-            request_id: &caller::request_id(context),
+            request_id: &caller::request_id(&context.extensions),
             method,
             bridge: snapshot.catalog.bridge(bridge).map(|bridge| bridge.name.as_str()),
             subject: Some(subject),
-            who: caller::principal(context),
+            who: caller::principal(&context.extensions),
             decision: "allowed",
             ..Entry::default()
         };
@@ -188,12 +278,27 @@ impl ServerHandler for Handler {
         }
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
-        result.instructions = instructions(&self.shared.live.load(), caller::scope(&context));
+        result.instructions = instructions(&self.shared.live.load(), caller::scope(&context.extensions));
         Ok(result)
     }
 
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let NotificationContext { peer, extensions, .. } = context;
+        let ended = self.ended.token().clone();
+        listen::session(Arc::clone(&self.shared), peer, extensions, ended);
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(listen::accept(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        listen::subscription(Arc::clone(&self.shared), context).await;
+        Ok(())
+    }
+
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let info = self.info(caller::scope(&context));
+        let info = self.info(caller::scope(&context.extensions));
         Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info)
             .with_ttl_ms(TTL_MS)
             .with_cache_scope(CacheScope::Private))
@@ -215,7 +320,7 @@ impl ServerHandler for Handler {
         let lists = self.shared.lists(&snapshot);
         let mut tools = visible(&snapshot, &lists.tools, &context);
         if lists.hides_tools
-            && let Some(who) = self.shared.caller.viewer(&context).await
+            && let Some(who) = self.shared.caller.viewer(&context.extensions).await
         {
             tools.retain(|tool| is_visible(&snapshot, &tool.name, &who));
         }
@@ -227,7 +332,8 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.call(request, &context).await
+        let span = info_span!(parent: None, "request", id = caller::request_id(&context.extensions));
+        trace::within(trace_context(&context), self.call(request, &context)).instrument(span).await
     }
 
     async fn list_resources(
@@ -262,7 +368,7 @@ impl ServerHandler for Handler {
         let (resource, variables) = snapshot
             .catalog
             .resource(&uri)
-            .filter(|(resource, _)| in_scope(&snapshot, resource.bridge, caller::scope(&context)))
+            .filter(|(resource, _)| in_scope(&snapshot, resource.bridge, caller::scope(&context.extensions)))
             .ok_or_else(|| {
                 ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri })))
             })?;
@@ -310,7 +416,7 @@ impl ServerHandler for Handler {
             .catalog
             .prompts
             .get(&request.name)
-            .filter(|prompt| in_scope(&snapshot, prompt.bridge, caller::scope(&context)))
+            .filter(|prompt| in_scope(&snapshot, prompt.bridge, caller::scope(&context.extensions)))
             .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {}", request.name), None))?;
         let arguments = request.arguments.unwrap_or_default();
         let messages = snapshot.prompt(prompt, &arguments).map_err(|error| {
@@ -325,13 +431,23 @@ impl ServerHandler for Handler {
     }
 }
 
-fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {
+pub(super) fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {
     scope.is_none_or(|scope| snapshot.catalog.bridge(bridge).is_some_and(|bridge| bridge.name == scope))
 }
 
 fn visible<T: Clone>(snapshot: &Snapshot, items: &[(usize, T)], context: &RequestContext<RoleServer>) -> Vec<T> {
-    let scope = caller::scope(context);
+    let scope = caller::scope(&context.extensions);
     items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item.clone()).collect()
+}
+
+/// The trace that a call is part of: `_meta` says it, or the headers do.
+fn trace_context(context: &RequestContext<RoleServer>) -> Option<TraceContext> {
+    let meta = |name: &str| context.meta.get(name).and_then(Value::as_str).map(str::to_owned);
+    let header = |name: &str| caller::header(&context.extensions, name).map(str::to_owned);
+    match meta("traceparent") {
+        Some(parent) => TraceContext::read(&parent, meta("tracestate").as_deref()),
+        None => TraceContext::read(&header("traceparent")?, header("tracestate").as_deref()),
+    }
 }
 
 /// The claims that a call was made from, as the bridge names them.
@@ -352,7 +468,7 @@ fn decision(outcome: &Result<Outcome, CallError>) -> &'static str {
 }
 
 /// Whether a tool exists for a caller.
-fn is_visible(snapshot: &Snapshot, name: &str, who: &Principal) -> bool {
+pub(super) fn is_visible(snapshot: &Snapshot, name: &str, who: &Principal) -> bool {
     let Some(tool) = snapshot.catalog.tools.get(name) else { return false };
     let bridge = snapshot.catalog.bridge(tool.bridge);
     bridge.is_some_and(|bridge| call::standing(&snapshot.catalog, tool, bridge, who) != Standing::Hidden)

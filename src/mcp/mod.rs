@@ -3,6 +3,8 @@
 mod caller;
 mod convert;
 mod handler;
+mod listen;
+mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
 use crate::live::Live;
+use crate::metrics::Metrics;
 
 pub use caller::{BridgeScope, Caller, RequestId, TokenSource, Unauthenticated};
 pub use convert::{bridge_as_listed, contents_as_sent, messages_as_sent, result_as_sent, tool_as_listed};
@@ -33,13 +36,28 @@ pub struct HttpOptions {
     pub shutdown: CancellationToken,
 }
 
+/// What holds for all calls, whatever the transport.
+#[derive(Clone)]
+pub struct Options {
+    /// The longest a call may take.
+    pub call_timeout: Duration,
+    /// The audit trail.
+    pub audit: Option<Arc<Audit>>,
+    /// What counts calls.
+    pub metrics: Arc<Metrics>,
+    /// The most calls that one caller may have running.
+    pub calls_per_caller: usize,
+    /// Is cancelled when the server is told to stop: subscriptions end, calls go on.
+    pub stopping: CancellationToken,
+}
+
 /// The MCP endpoint as a service that any HTTP server can mount.
 pub type HttpService = StreamableHttpService<Handler, LocalSessionManager>;
 
 /// Makes what all sessions and requests share.
 #[must_use]
-pub fn share(live: Arc<Live>, caller: Caller, call_timeout: Duration, audit: Option<Arc<Audit>>) -> Arc<Shared> {
-    Arc::new(Shared::new(live, caller, call_timeout, audit))
+pub fn share(live: Arc<Live>, caller: Caller, options: Options) -> Arc<Shared> {
+    Arc::new(Shared::new(live, caller, options))
 }
 
 /// Makes the Streamable HTTP endpoint: stateless JSON for the 2026-07-28 protocol, sessions for older clients.

@@ -1,9 +1,11 @@
 //! The HTTP face: who may pass, then rmcp's service; and the protected-resource metadata.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::error::Unspecified;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -13,12 +15,12 @@ use axum::routing::{any_service, get};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
+use super::body::{self, Bounds};
 use super::session::{SESSION_HEADER, Seal};
-use super::{App, ServeError};
+use super::{App, Ends};
 use crate::audit::{Audit, Entry, Unwritten};
 use crate::auth::metadata::ChallengeError;
 use crate::auth::{AuthError, AuthSettings, Authenticator, metadata, token};
@@ -26,10 +28,9 @@ use crate::call::{self, Standing};
 use crate::config::server::AnonymousMethod;
 use crate::live::Live;
 use crate::mcp::{self, BridgeScope, HttpOptions, RequestId, Shared, Unauthenticated};
+use crate::metrics::Metrics;
 use crate::principal::Principal;
 
-/// How long calls in flight may take once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(10);
 /// Where RFC 9728 has the metadata of a protected resource.
 const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
@@ -43,36 +44,30 @@ struct Gate {
     live: Arc<Live>,
     authenticator: Arc<dyn Authenticator>,
     audit: Option<Arc<Audit>>,
+    metrics: Arc<Metrics>,
     /// `None` when everybody may call.
     checks: bool,
     seal: Seal,
     public_url: String,
     anonymous: Vec<AnonymousMethod>,
     max_request_bytes: usize,
+    stopping: CancellationToken,
 }
 
-/// Serves until `shutdown` is cancelled and calls in flight have ended.
-pub(super) async fn serve(
-    listener: TcpListener,
-    app: &App,
-    shared: &Arc<Shared>,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
+/// The service of the MCP endpoint and of the metadata.
+pub(super) fn router(app: &App, shared: &Arc<Shared>, local: SocketAddr, ends: &Ends) -> Result<Router, Unspecified> {
     let settings = &app.settings;
-    let address = settings.listen;
-    let broken = |why: std::io::Error| ServeError::Listen { address, why };
-    let local = listener.local_addr().map_err(broken)?;
-    let seal = Seal::new().map_err(|_| broken(std::io::Error::other("the system gives no random bytes")))?;
-    let public_url = settings.public_url_for(local);
     let gate = Arc::new(Gate {
         live: Arc::clone(&app.live),
         authenticator: Arc::clone(&app.authenticator),
         audit: app.audit.clone(),
+        metrics: Arc::clone(&app.metrics),
         checks: !matches!(settings.auth, AuthSettings::None),
-        seal,
-        public_url: public_url.clone(),
+        seal: Seal::new()?,
+        public_url: settings.public_url_for(local),
         anonymous: settings.anonymous.clone(),
         max_request_bytes: settings.max_request_bytes,
+        stopping: ends.stopping.clone(),
     });
     let service = mcp::http_service(
         shared,
@@ -80,42 +75,46 @@ pub(super) async fn serve(
             allowed_hosts: settings.hosts(local),
             allowed_origins: settings.origins(local),
             max_request_bytes: settings.max_request_bytes,
-            shutdown: shutdown.clone(),
+            shutdown: ends.streams.clone(),
         },
     );
+    let bounds =
+        Bounds { bytes: settings.max_request_bytes, depth: settings.limits.json_depth, time: settings.limits.read };
     let protected = Router::new()
         .route_service("/mcp", any_service(service.clone()))
         .route_service("/mcp/{bridge}", any_service(service))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), session))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), step_up))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), scope))
+        .layer(middleware::from_fn_with_state(bounds, body::within))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), authenticate));
-    let app = Router::new()
+    Ok(Router::new()
         .route(METADATA_PATH, get(root_metadata))
         .route(&format!("{METADATA_PATH}/mcp"), get(root_metadata))
         .route(&format!("{METADATA_PATH}/mcp/{{bridge}}"), get(bridge_metadata))
-        .with_state(gate)
+        .with_state(Arc::clone(&gate))
         .merge(protected)
-        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not found: the MCP endpoint is /mcp, or /mcp/{bridge}") });
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not found: the MCP endpoint is /mcp, or /mcp/{bridge}") })
+        .layer(middleware::from_fn_with_state(gate, identify)))
+}
 
-    info!(address = %local, endpoint = %format!("{public_url}/mcp"), "Serving Streamable HTTP.");
-    let stopping = shutdown.clone();
-    let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stopping.cancelled().await });
-    let deadline = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        served = async { serving.await } => served.map_err(broken)?,
-        () = deadline => warn!(grace_s = GRACE.as_secs(), "Calls were still running at the end of the grace period."),
+/// Gives each request an id, which stands in every line of the log about it and in the answer. Once the server is told
+/// to stop, each answer ends its connection, so that clients go elsewhere.
+async fn identify(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::new_v4().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).instrument(info_span!("request", id)).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
     }
-    info!("Stopped.");
-    Ok(())
+    if gate.stopping.is_cancelled() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Lets only valid tokens through and says who it is.
 async fn authenticate(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(RequestId(uuid::Uuid::new_v4().to_string()));
     let who = if gate.checks {
         let checked = match token::bearer(request.headers()) {
             Ok(token) => gate.authenticator.authenticate(&token).await,
@@ -125,6 +124,12 @@ async fn authenticate(State(gate): State<Arc<Gate>>, mut request: Request, next:
             }
             Err(error) => Err(error),
         };
+        gate.metrics.authenticated(match &checked {
+            Ok(_) => "ok",
+            Err(AuthError::Missing) => "missing",
+            Err(AuthError::Rejected { .. }) => "rejected",
+            Err(AuthError::Unavailable { .. }) => "unavailable",
+        });
         match checked {
             Ok(who) => who,
             Err(error) => return gate.deny(&request, error),
@@ -371,7 +376,7 @@ impl Gate {
 
 /// A refusal as MCP clients read it: a JSON-RPC error without an id. Codes of our own lie outside the reserved range, so
 /// the HTTP status stands there.
-fn refusal(status: StatusCode, message: &str) -> Response {
+pub(super) fn refusal(status: StatusCode, message: &str) -> Response {
     let body: Value = json!({
         "jsonrpc": "2.0",
         "id": null,

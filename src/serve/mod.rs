@@ -1,27 +1,37 @@
 //! The server: settings, HTTP, STDIO, signals. Together with `demo` the only room that names axum.
 
+mod admin;
+mod body;
 pub mod callback;
+mod connections;
 mod http;
+mod page;
+mod server_file;
 mod session;
 pub mod settings;
 mod shutdown;
+mod tls;
+mod watch;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use axum_server::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::audit::Audit;
 use crate::auth::{self, AuthSettings, Authenticator};
-use crate::config::server::WatchSpec;
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
-use crate::live::{Live, Loader, ReloadOutcome, Watcher};
+use crate::live::{Live, Loader};
 use crate::mcp::{self, Caller, TokenSource};
+use crate::metrics::{Meter, Metrics, Purpose};
 use crate::quantity::show_duration;
+use crate::upstream::SharedStore;
+use server_file::{ServerFile, Stale};
 use settings::Settings;
+use tls::Certificate;
 
 pub use shutdown::signalled;
 
@@ -31,6 +41,26 @@ pub struct App {
     live: Arc<Live>,
     authenticator: Arc<dyn Authenticator>,
     audit: Option<Arc<Audit>>,
+    metrics: Arc<Metrics>,
+    stale: Stale,
+}
+
+/// The addresses that are ours.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For clients.
+    pub mcp: TcpListener,
+    /// For operators.
+    pub admin: Option<TcpListener>,
+}
+
+/// How a server ends: first it is told to, then, once calls have ended, its streams do.
+#[derive(Clone)]
+pub(crate) struct Ends {
+    /// It is not ready any more.
+    pub(crate) stopping: CancellationToken,
+    /// Streams of sessions end.
+    pub(crate) streams: CancellationToken,
 }
 
 /// Why a server ended early.
@@ -57,14 +87,23 @@ impl App {
     /// # Errors
     /// Returns the findings when the configuration can't be served.
     pub fn build(settings: Settings) -> Result<(Self, Findings), Findings> {
-        let authenticator = auth::build(settings.auth.clone()).map_err(|errors| {
+        let metrics: Arc<Metrics> = Arc::default();
+        let meter = Meter::new(&metrics, Purpose::Introspection);
+        let authenticator = auth::build(settings.auth.clone(), &meter).map_err(|errors| {
             let mut report = Report::new();
             for error in errors {
                 report.push(Diagnostic::new(Code::InvalidValue, error.to_string()));
             }
             Findings { report, sources: SourceMap::new() }
         })?;
-        let loader = Loader { path: settings.bridges.clone(), environment: settings.environment.clone() };
+        let shared = settings.shared.clone().map(|url| Arc::new(SharedStore::new(url, &metrics)));
+        let loader = Loader {
+            path: settings.bridges.clone(),
+            environment: settings.environment.clone(),
+            rules: settings.reload,
+            metrics: Arc::clone(&metrics),
+            shared,
+        };
         let (live, findings) = Live::start(loader)?;
         let audit = settings.audit.clone().map(Audit::open).transpose().map_err(|why| {
             let mut report = Report::new();
@@ -72,7 +111,8 @@ impl App {
             report.push(Diagnostic::new(Code::InvalidValue, message).help("`audit` of the server file names it"));
             Findings { report, sources: SourceMap::new() }
         })?;
-        Ok((Self { settings, live: Arc::new(live), authenticator, audit: audit.map(Arc::new) }, findings))
+        let (live, audit, stale) = (Arc::new(live), audit.map(Arc::new), Stale::default());
+        Ok((Self { settings, live, authenticator, audit, metrics, stale }, findings))
     }
 
     /// What is running, for those who reload it.
@@ -81,34 +121,78 @@ impl App {
         &self.live
     }
 
-    /// Binds the address of the HTTP transport.
+    /// Binds the addresses of the HTTP transport and of the admin port.
     ///
     /// # Errors
-    /// Returns [`ServeError::Listen`] when the address is taken or not ours.
-    pub async fn bind(&self) -> Result<TcpListener, ServeError> {
-        let address = self.settings.listen;
-        TcpListener::bind(address).await.map_err(|why| ServeError::Listen { address, why })
+    /// Returns [`ServeError::Listen`] when an address is taken or not ours.
+    pub fn bind(&self) -> Result<Listeners, ServeError> {
+        let bind = |address: SocketAddr| TcpListener::bind(address).map_err(|why| ServeError::Listen { address, why });
+        let mcp = bind(self.settings.listen)?;
+        let admin = self.settings.admin.as_ref().map(|admin| bind(admin.listen)).transpose()?;
+        Ok(Listeners { mcp, admin })
     }
 
-    /// Serves Streamable HTTP until `shutdown` is cancelled, then lets calls in flight end within a grace period.
+    /// Serves Streamable HTTP until `shutdown` is cancelled. Then the server is not ready any more; after a delay it takes
+    /// no more connections, and calls that are running may end within a grace period.
     ///
     /// # Errors
-    /// Returns [`ServeError`] when the listener breaks.
-    pub async fn serve_http(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    /// Returns [`ServeError`] when a listener breaks.
+    pub async fn serve_http(self, listeners: Listeners, shutdown: CancellationToken) -> Result<(), ServeError> {
         self.prepare();
-        let watching = tokio::spawn(watch(
-            Arc::clone(&self.live),
-            self.settings.bridges.clone(),
-            self.settings.watch,
-            self.audit.clone(),
-            shutdown.clone(),
-        ));
-        let shared =
-            mcp::share(Arc::clone(&self.live), Caller::Http, self.settings.request_timeout, self.audit.clone());
-        let served = http::serve(listener, &self, &shared, shutdown.clone()).await;
+        let address = self.settings.listen;
+        let broken = |why: std::io::Error| ServeError::Listen { address, why };
+        let local = listeners.mcp.local_addr().map_err(broken)?;
+        let certificate = self.settings.tls.clone().map(Certificate::new).transpose();
+        let certificate = certificate.map_err(|why| broken(std::io::Error::other(why)))?;
+        let config = certificate.as_ref().map(Certificate::config);
+        let watching = self.watch(certificate, shutdown.clone());
+        let ends = Ends { stopping: shutdown.clone(), streams: CancellationToken::new() };
+        let shared = mcp::share(Arc::clone(&self.live), Caller::Http, self.options(&shutdown));
+        let router = http::router(&self, &shared, local, &ends)
+            .map_err(|_| broken(std::io::Error::other("the system gives no random bytes")))?;
+        let handle = Handle::new();
+        let admin = match listeners.admin {
+            Some(listener) => Some(admin::start(&self, listener, &ends).map_err(broken)?),
+            None => None,
+        };
+        let scheme = if config.is_some() { "https" } else { "http" };
+        let endpoint = format!("{}/mcp", self.settings.public_url_for(local));
+        let endpoint = if self.settings.public_url.is_none() { format!("{scheme}://{local}/mcp") } else { endpoint };
+        info!(address = %local, %endpoint, "Serving Streamable HTTP.");
+        let limits = self.settings.limits;
+        let metrics = Arc::clone(&self.metrics);
+        let serving = connections::serve(listeners.mcp, router, handle.clone(), limits, config, metrics);
+        let serving = tokio::spawn(serving);
+        let stopped = shutdown::drain(&shutdown, &handle, &limits, &shared, &ends.streams, serving).await;
         shutdown.cancel();
         let _ = watching.await;
-        served
+        if let Some(admin) = admin {
+            admin.stop().await;
+        }
+        stopped.map_err(broken)
+    }
+
+    /// Takes up changes of the files until `shutdown` is cancelled.
+    fn watch(&self, certificate: Option<Certificate>, shutdown: CancellationToken) -> JoinHandle<()> {
+        let watched = watch::Watched {
+            live: Arc::clone(&self.live),
+            bridges: self.settings.bridges.clone(),
+            how: self.settings.watch,
+            audit: self.audit.clone(),
+            certificate,
+            server_file: self.settings.file.as_deref().map(|path| ServerFile::new(path, self.stale.clone())),
+        };
+        tokio::spawn(watch::run(watched, shutdown))
+    }
+
+    fn options(&self, stopping: &CancellationToken) -> mcp::Options {
+        mcp::Options {
+            call_timeout: self.settings.request_timeout,
+            audit: self.audit.clone(),
+            metrics: Arc::clone(&self.metrics),
+            calls_per_caller: self.settings.limits.calls_per_caller,
+            stopping: stopping.clone(),
+        }
     }
 
     /// Lets the authenticator get ready while the first client is still on its way, and says what weakens it.
@@ -132,13 +216,8 @@ impl App {
     /// Returns [`ServeError::Session`] when the session breaks.
     pub async fn serve_stdio(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         self.prepare();
-        let watching = tokio::spawn(watch(
-            Arc::clone(&self.live),
-            self.settings.bridges.clone(),
-            self.settings.watch,
-            self.audit.clone(),
-            shutdown.clone(),
-        ));
+        let watching = self.watch(None, shutdown.clone());
+        let options = self.options(&shutdown);
         let caller = match self.settings.auth {
             AuthSettings::None => Caller::Nobody,
             AuthSettings::Issuers(_) => Caller::Stdio(
@@ -149,81 +228,10 @@ impl App {
                 self.authenticator,
             ),
         };
-        let shared = mcp::share(self.live, caller, self.settings.request_timeout, self.audit);
+        let shared = mcp::share(self.live, caller, options);
         let served = mcp::serve_stdio(&shared, shutdown.clone()).await.map_err(ServeError::Session);
         shutdown.cancel();
         let _ = watching.await;
         served
-    }
-}
-
-/// Reloads where blocking is allowed: reading and compiling may take a while, and calls go on meanwhile.
-async fn reload(live: &Arc<Live>) -> Option<ReloadOutcome> {
-    let live = Arc::clone(live);
-    match tokio::task::spawn_blocking(move || live.reload()).await {
-        Ok(outcome) => Some(outcome),
-        Err(error) => {
-            warn!(%error, "A reload was lost; the running definitions keep serving.");
-            None
-        }
-    }
-}
-
-/// Reloads whenever the files change, until `shutdown` is cancelled.
-async fn watch(live: Arc<Live>, path: PathBuf, how: WatchSpec, audit: Option<Arc<Audit>>, shutdown: CancellationToken) {
-    let mut hangup = shutdown::Hangup::new();
-    let watcher = match how {
-        WatchSpec::Events => Watcher::new(&path).map(Some),
-        WatchSpec::Poll => Ok(Some(Watcher::polling(&path))),
-        WatchSpec::Off => Ok(None),
-    };
-    let mut watcher = watcher.unwrap_or_else(|error| {
-        warn!(%error, "Changes of the bridge files will not be taken up; SIGHUP reloads them, and `watch: poll` may help.");
-        None
-    });
-    if let Some(watcher) = &mut watcher {
-        info!(path = %path.display(), "Watching the bridge files.");
-        watcher.also(&live.load().secret_files());
-        // What changed between the first load and the beginning of the watch has made no event.
-        if let Some(outcome) = reload(&live).await
-            && !matches!(outcome, ReloadOutcome::Unchanged)
-        {
-            outcome.log();
-        }
-    }
-    let mut last = String::new();
-    loop {
-        let changed = async {
-            match &mut watcher {
-                Some(watcher) => watcher.changed().await,
-                None => std::future::pending().await,
-            }
-        };
-        let asked = tokio::select! {
-            () = shutdown.cancelled() => return,
-            changed = changed => if changed.is_none() { return } else { false },
-            () = hangup.received() => {
-                info!("Reloading: SIGHUP.");
-                if let Some(audit) = &audit {
-                    audit.reopen();
-                }
-                true
-            }
-        };
-        if let Some(watcher) = &mut watcher {
-            watcher.refresh();
-        }
-        if let Some(outcome) = reload(&live).await {
-            // Who looks every two seconds says the same thing once.
-            let words = outcome.words();
-            let is_news = words != last && !(last.is_empty() && matches!(outcome, ReloadOutcome::Unchanged));
-            if how != WatchSpec::Poll || asked || is_news {
-                outcome.log();
-            }
-            last = if matches!(outcome, ReloadOutcome::Refused(_)) { words } else { String::new() };
-        }
-        if let Some(watcher) = &mut watcher {
-            watcher.also(&live.load().secret_files());
-        }
     }
 }

@@ -15,14 +15,18 @@ use crate::auth::{
 use crate::config::ServerDocument;
 use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::server::{
-    AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, IntrospectionSpec, IssuerSpec, JwtSpec,
-    OktaSpec, ServerSpec, TokenSpec, ValidationSpec, WatchSpec,
+    AdminSpec, AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, BreakingSpec,
+    IntrospectionSpec, IssuerSpec, JwtSpec, LimitsSpec, OktaSpec, ServerSpec, SharedSpec, TlsSpec, TokenSpec,
+    ValidationSpec, WatchSpec,
 };
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
+use crate::live::ReloadRules;
+use crate::metrics::Meter;
 use crate::oauth::{ClientAuth, OauthClient, SigningKey};
 use crate::quantity;
+use crate::upstream::SharedUrl;
 
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8000";
@@ -56,6 +60,55 @@ pub struct Settings {
     pub max_request_bytes: usize,
     /// The longest a tool call may take.
     pub request_timeout: Duration,
+    /// What bounds a client besides.
+    pub limits: Limits,
+    /// The admin port.
+    pub admin: Option<AdminSettings>,
+    /// What a reload may do.
+    pub reload: ReloadRules,
+    /// The files of the certificate and its key.
+    pub tls: Option<TlsFiles>,
+    /// The store that replicas share.
+    pub shared: Option<SharedUrl>,
+    /// The server file, if there is one.
+    pub file: Option<PathBuf>,
+}
+
+/// What bounds a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest head of a request, in bytes.
+    pub header_bytes: usize,
+    /// How deep JSON may be nested.
+    pub json_depth: usize,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Running calls of one caller.
+    pub calls_per_caller: usize,
+    /// How long head and body of a request may take, each.
+    pub read: Duration,
+    /// How long a stopping server goes on while it is not ready.
+    pub shutdown_delay: Duration,
+    /// How long running calls may take after that.
+    pub shutdown_grace: Duration,
+}
+
+/// The admin port.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// What callers must present.
+    pub token: Option<SecretString>,
+}
+
+/// The files of a certificate and its key, in PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate and its chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// What flags and `TOLLBRIDGE_*` variables say.
@@ -79,6 +132,10 @@ pub struct Overrides {
     pub allowed_origins: Vec<String>,
     /// `--insecure`: serve without authentication beyond loopback.
     pub insecure: bool,
+    /// `--admin-listen`.
+    pub admin_listen: Option<String>,
+    /// The server file, if there is one.
+    pub file: Option<PathBuf>,
     /// Which transport will be served.
     pub stdio: bool,
 }
@@ -171,6 +228,8 @@ impl Reader {
             allowed_hosts,
             allowed_origins,
             insecure,
+            admin_listen,
+            file,
             stdio,
         } = overrides;
         let written = match listen {
@@ -217,8 +276,16 @@ impl Reader {
             Some(audit) => Some(self.audit(audit, &root.get("audit"))?),
             None => None,
         };
-        let max_request_bytes = self.size(spec, root);
+        let limits_at = root.get("limits");
+        let max_request_bytes =
+            self.size(spec.limits.max_request_bytes.as_deref(), &limits_at.get("max_request_bytes"), 1 << 20);
         let request_timeout = self.request_timeout(spec, root);
+        let limits = self.limits(&spec.limits, &limits_at);
+        let admin = self.admin(spec.admin.as_ref(), admin_listen, &root.get("admin"));
+        let tls = spec.tls.as_ref().and_then(|tls| self.tls(tls, &root.get("tls")));
+        let shared = spec.shared.as_ref().and_then(|shared| self.shared(shared, &root.get("shared")));
+        let keep = usize::from(spec.reload.keep.unwrap_or(10).min(100));
+        let reload = ReloadRules { refuses_breaking: spec.reload.breaking == BreakingSpec::Refuse, keep };
         let mut environment = self.environment.clone();
         environment.allowed.clone_from(&spec.allow_env);
         Some(Settings {
@@ -240,6 +307,12 @@ impl Reader {
             environment,
             max_request_bytes,
             request_timeout,
+            limits,
+            admin,
+            reload,
+            tls,
+            shared,
+            file,
         })
     }
 
@@ -357,7 +430,7 @@ impl Reader {
         let settings: Vec<IssuerSettings> = settings.into_iter().collect::<Option<_>>()?;
         let settings = AuthSettings::Issuers(settings);
         // What is wrong with one of them has been said at its key; this is about all of them together.
-        if let Err(errors) = auth::build(settings.clone()) {
+        if let Err(errors) = auth::build(settings.clone(), &Meter::default()) {
             for error in errors {
                 self.settings_error(&error, at);
             }
@@ -400,7 +473,7 @@ impl Reader {
         };
         let keep = self.keep(cache.as_deref(), &at.get("cache"));
         let settings = IssuerSettings { method: method?, keep };
-        match auth::build(AuthSettings::Issuers(vec![settings.clone()])) {
+        match auth::build(AuthSettings::Issuers(vec![settings.clone()]), &Meter::default()) {
             Ok(_) => Some(settings),
             Err(errors) => {
                 for error in errors {
@@ -571,16 +644,92 @@ impl Reader {
         self.push(at.error(code, what, error.to_string()));
     }
 
-    fn size(&mut self, spec: &ServerSpec, root: &At<'_>) -> usize {
-        const DEFAULT: usize = 1 << 20;
-        let Some(written) = spec.limits.max_request_bytes.as_deref() else { return DEFAULT };
+    fn limits(&mut self, spec: &LimitsSpec, at: &At<'_>) -> Limits {
+        let mut time = |written: &Option<String>, key: &str, default: Duration| {
+            let written = written.as_deref();
+            written.and_then(|written| self.duration(written, &at.get(key))).unwrap_or(default)
+        };
+        let read = time(&spec.read_timeout, "read_timeout", Duration::from_secs(10));
+        let shutdown_delay = time(&spec.shutdown_delay, "shutdown_delay", Duration::from_millis(500));
+        let shutdown_grace = time(&spec.shutdown_grace, "shutdown_grace", Duration::from_secs(10));
+        let count = |given: Option<u32>, default: usize| {
+            given.map_or(default, |given| usize::try_from(given).unwrap_or(usize::MAX))
+        };
+        // Below 8 KiB the HTTP library has no buffer to work with.
+        let header_bytes =
+            self.size(spec.max_header_bytes.as_deref(), &at.get("max_header_bytes"), 64 << 10).max(8 << 10);
+        Limits {
+            header_bytes,
+            json_depth: usize::from(spec.max_json_depth.unwrap_or(64).clamp(8, 127)),
+            connections: count(spec.max_connections, 4096).max(1),
+            calls_per_caller: count(spec.max_calls_per_caller, 128).max(1),
+            read,
+            shutdown_delay,
+            shutdown_grace,
+        }
+    }
+
+    fn admin(&mut self, spec: Option<&AdminSpec>, flag: Option<String>, at: &At<'_>) -> Option<AdminSettings> {
+        let token = spec.and_then(|spec| self.optional(spec.token.as_deref(), &at.get("token")));
+        if token.as_ref().is_some_and(|token| token.trim().is_empty()) {
+            self.push(at.get("token").error(
+                Code::MissingSecret,
+                "`token` of the admin port is empty",
+                "without a token, leave it out and listen on loopback",
+            ));
+            return None;
+        }
+        let (written, at) = match (flag, spec) {
+            (Some(flag), _) => (flag, At(None)),
+            (None, Some(spec)) => {
+                let at = at.get("listen");
+                (self.string(&spec.listen, &at)?, at)
+            }
+            (None, None) => return None,
+        };
+        let Ok(listen) = written.parse() else {
+            self.push(at.error(
+                Code::InvalidValue,
+                format!("`{written}` is not an address to listen on"),
+                "write an IP address and a port, such as `127.0.0.1:9090`",
+            ));
+            return None;
+        };
+        Some(AdminSettings { listen, token: token.map(Into::into) })
+    }
+
+    fn tls(&mut self, spec: &TlsSpec, at: &At<'_>) -> Option<TlsFiles> {
+        let cert = self.string(&spec.cert, &at.get("cert"))?;
+        let key = self.string(&spec.key, &at.get("key"))?;
+        let files = TlsFiles { cert: self.directory.join(cert), key: self.directory.join(key) };
+        if let Err(why) = super::tls::read(&files) {
+            self.push(at.error(Code::InvalidCertificate, "no certificate to serve with", why));
+            return None;
+        }
+        Some(files)
+    }
+
+    fn shared(&mut self, spec: &SharedSpec, at: &At<'_>) -> Option<SharedUrl> {
+        let at = at.get("redis");
+        let url = self.string(&spec.redis, &at)?;
+        match SharedUrl::parse(&url) {
+            Ok(url) => Some(url),
+            Err(why) => {
+                self.push(at.error(Code::InvalidUrl, "`redis` is not the URL of a Redis or Valkey server", why));
+                None
+            }
+        }
+    }
+
+    fn size(&mut self, written: Option<&str>, at: &At<'_>, default: usize) -> usize {
+        let Some(written) = written else { return default };
         quantity::size(written).unwrap_or_else(|| {
-            self.push(root.get("limits").get("max_request_bytes").error(
+            self.push(at.error(
                 Code::InvalidQuantity,
                 format!("`{written}` is not a size"),
                 "write a whole number and a unit, such as `512KiB` or `2MiB`",
             ));
-            DEFAULT
+            default
         })
     }
 

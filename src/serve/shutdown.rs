@@ -1,7 +1,23 @@
 //! When to stop.
 
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
+
+use super::settings::Limits;
+use crate::mcp::Shared;
+
+/// How often a server that goes on looks whether anybody is still connected.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a request may take from its connection to its handler.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Returns a token that is cancelled by the first SIGINT or SIGTERM.
 #[must_use]
@@ -33,6 +49,55 @@ async fn wait() -> &'static str {
 async fn wait() -> &'static str {
     let _ = tokio::signal::ctrl_c().await;
     "Ctrl-C"
+}
+
+/// Waits until the server is told to stop or breaks, and then lets it end in order: it goes on for a while, then takes no
+/// more connections; once no call is running, streams end; what is left at the end of the grace period is cut off.
+pub(super) async fn drain(
+    stopping: &CancellationToken,
+    handle: &Handle<SocketAddr>,
+    limits: &Limits,
+    shared: &Arc<Shared>,
+    streams: &CancellationToken,
+    mut serving: JoinHandle<io::Result<()>>,
+) -> io::Result<()> {
+    tokio::select! {
+        broke = &mut serving => {
+            streams.cancel();
+            return broke.unwrap_or_else(|error| Err(io::Error::other(error)));
+        }
+        () = stopping.cancelled() => {}
+    }
+    let leave = Instant::now() + limits.shutdown_delay;
+    while handle.connection_count() > 0 && Instant::now() < leave {
+        tokio::time::sleep(LOOK_EVERY.min(leave - Instant::now())).await;
+    }
+    handle.graceful_shutdown(Some(limits.shutdown_grace));
+    let deadline = Instant::now() + limits.shutdown_grace;
+    tokio::select! {
+        () = quiet(shared) => {}
+        () = tokio::time::sleep_until(deadline) => {}
+    }
+    streams.cancel();
+    let ended = serving.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    if Instant::now() < deadline {
+        info!("Stopped: every call had ended.");
+    } else {
+        let grace_s = limits.shutdown_grace.as_secs();
+        warn!(grace_s, "Stopped: calls were still running at the end of the grace period.");
+    }
+    ended
+}
+
+/// Waits until no call is running, and none comes that was on its way.
+async fn quiet(shared: &Shared) {
+    loop {
+        shared.idle().await;
+        tokio::time::sleep(ON_ITS_WAY).await;
+        if shared.is_idle() {
+            return;
+        }
+    }
 }
 
 /// SIGHUP: load the files again, and open the audit trail again.

@@ -8,6 +8,7 @@ mod rate;
 mod recorder;
 mod retry;
 mod send;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::catalog::compile::{base_url, insecure_url, keeps_secrets};
 use crate::catalog::{TlsDef, UpstreamDef};
 use crate::credential::{self, BoxFuture, CredentialError, CredentialProvider};
 use crate::diag::{Code, Diagnostic};
+use crate::metrics::Meter;
 use crate::net::{Client, ClientSettings, Unreached};
 use crate::principal::Principal;
 use crate::secret::{Secrets, Text};
@@ -34,6 +36,7 @@ pub use cache::{Key, ReplyCache};
 pub use canned::{Canned, CannedReply, Replies, Sent};
 pub use rate::RateGate;
 pub use recorder::Recorder;
+pub use shared::{SharedStore, SharedUrl};
 
 /// An API that can be called.
 pub trait Upstream: Send + Sync {
@@ -87,12 +90,17 @@ struct Certificates {
 // === impl HttpUpstream ===
 
 impl HttpUpstream {
-    /// Makes an upstream whose secrets are known. Opens no connection; `previous` lends its pool when it is for the same
+    /// Makes an upstream whose secrets are known, with its requests counted by `meter`. Opens no connection; `previous` lends its pool when it is for the same
     /// base URL, so that a reload does not cost connections.
     ///
     /// # Errors
     /// Returns a finding, at its place in the bridge file, for a URL, header or credential that can't be used.
-    pub fn new(def: &UpstreamDef, secrets: &Arc<Secrets>, previous: &[Arc<Self>]) -> Result<Self, Diagnostic> {
+    pub fn new(
+        def: &UpstreamDef,
+        secrets: &Arc<Secrets>,
+        previous: &[Arc<Self>],
+        meter: &Meter,
+    ) -> Result<Self, Diagnostic> {
         let UpstreamDef {
             url,
             url_span,
@@ -123,7 +131,7 @@ impl HttpUpstream {
             map.append(name, value);
         }
         let lenders = previous.iter().map(|other| &other.credential);
-        let credential = credential::build(credential, secrets, lenders).map_err(|why| {
+        let credential = credential::build(credential, secrets, lenders, meter).map_err(|why| {
             let code = match why {
                 CredentialError::Unsendable(_) => Code::InvalidHeader,
                 CredentialError::TokenUrl(_) => Code::InvalidUrl,
@@ -152,7 +160,7 @@ impl HttpUpstream {
         let lent = previous.iter().find(|other| *other.base.url() == base && other.guard.same(&guard));
         let guard = lent.map_or_else(|| Arc::new(guard), |lender| Arc::clone(&lender.guard));
         Ok(Self {
-            client,
+            client: client.metered(meter.clone()),
             base: Base::new(base),
             headers: map,
             credential,
@@ -161,6 +169,12 @@ impl HttpUpstream {
             certificates,
             guard,
         })
+    }
+
+    /// Whether the API is left alone because it has not answered lately.
+    #[must_use]
+    pub fn is_left_alone(&self) -> bool {
+        self.guard.breaker.as_ref().is_some_and(Breaker::is_open)
     }
 
     /// Goes the way to the API and asks for nothing.

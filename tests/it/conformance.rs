@@ -2,6 +2,7 @@
 //! expected failures, and the suite fails on an entry that has begun to pass.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -17,10 +18,10 @@ impl Drop for Upstream {
     }
 }
 
-fn upstream() -> (Upstream, String) {
+fn upstream(bridges: &Path) -> (Upstream, String) {
     let script = root().join("tests/conformance/upstream.mjs");
     let mut command = Command::new(node());
-    command.arg(script).env("PORT", "0").stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.arg(script).env("PORT", "0").env("BRIDGES", bridges).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -29,13 +30,15 @@ fn upstream() -> (Upstream, String) {
 }
 
 fn conforms(requirements: &str) {
-    let (_upstream, origin) = upstream();
     let folder = root().join("tests/conformance");
-    let server = Fixture::new()
-        .arg("--bridges")
-        .arg(folder.join("bridges").to_str().unwrap())
-        .env("CONFORMANCE_API", &origin)
-        .serve();
+    let mut fixture = Fixture::new();
+    for entry in std::fs::read_dir(folder.join("bridges")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("bridges/{}", path.file_name().unwrap().to_str().unwrap());
+        fixture.write(&name, &std::fs::read_to_string(path).unwrap());
+    }
+    let (_upstream, origin) = upstream(&fixture.path().join("bridges"));
+    let server = fixture.env("CONFORMANCE_API", &origin).serve();
     let output = Command::new(node())
         .arg(tool("node_modules/.bin/conformance"))
         .args(["server", "--url", &server.url(), "--requirements", requirements])

@@ -6,7 +6,7 @@ use crate::support::root;
 
 /// The rooms, by floor. Rooms on one floor do not know each other.
 const FLOORS: [&[&str]; 14] = [
-    &["breaker", "diag", "principal", "quantity", "secret", "unique"],
+    &["breaker", "diag", "metrics", "principal", "quantity", "secret", "trace", "unique"],
     &["audit", "config", "template", "json_schema"],
     &["shape"],
     &["catalog"],
@@ -17,18 +17,21 @@ const FLOORS: [&[&str]; 14] = [
     &["upstream"],
     &["live"],
     &["mcp"],
-    &["suite"],
+    &["describe", "suite"],
     &["serve", "demo"],
     &["cli"],
 ];
 
 /// What may be named where.
-const GATES: [(&str, &[&str]); 14] = [
+const GATES: [(&str, &[&str]); 17] = [
     ("minijinja::", &["template"]),
     ("serde_saphyr", &["config/yaml"]),
     ("jsonschema::", &["json_schema.rs", "catalog/input.rs", "config/schema"]),
     ("jmespath::", &["shape/select.rs"]),
     ("governor::", &["upstream/rate.rs"]),
+    ("prometheus_client::", &["metrics/"]),
+    ("redis::", &["upstream/shared.rs"]),
+    ("axum_server::", &["serve/"]),
     ("moka::", &["upstream/cache.rs", "auth/kept.rs", "credential/issued.rs"]),
     ("jsonwebtoken::", &["auth/", "oauth/client.rs", "demo/"]),
     ("rmcp::", &["mcp/"]),

@@ -503,7 +503,7 @@ fn a_hidden_tool_is_not_listed_and_looks_like_one_that_does_not_exist() {
     let list = |token: &str| {
         let fixture = Fixture::with_auth(&json!({ "okta": provider.okta() })).bridge(GUARDED).env("API", &api.url());
         let fixture = fixture.env("OKTA_CLIENT_SECRET", "bridge-secret").env("OKTA_ACCESS_TOKEN", token);
-        let listed = Pipes::start(&fixture).request("tools/list", &json!({}));
+        let listed = Pipes::start(fixture).request("tools/list", &json!({}));
         let tools = listed["result"]["tools"].as_array().unwrap();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };

@@ -11,6 +11,7 @@
     reason = "tests fail loudly"
 )]
 
+mod admin;
 mod audit;
 mod check;
 mod clients;
@@ -27,6 +28,8 @@ mod guide;
 mod http;
 mod identity;
 mod language;
+mod limits;
+mod listen;
 mod load;
 mod login;
 mod online;

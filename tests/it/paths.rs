@@ -63,7 +63,8 @@ impl Bench {
             api.url()
         );
         std::fs::write(folder.path().join("test.yaml"), yaml).unwrap();
-        let loader = Loader { path: folder.path().to_owned(), environment: Environment::default() };
+        let loader =
+            Loader { path: folder.path().to_owned(), environment: Environment::default(), ..Loader::default() };
         let live = Live::start(loader).unwrap_or_else(|findings| panic!("{findings:?}")).0;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { api, live, _folder: folder, runtime }

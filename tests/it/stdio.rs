@@ -23,6 +23,8 @@ resources:
 
 /// A server on pipes.
 pub struct Pipes {
+    /// The files must not go while the server reads them.
+    _fixture: Fixture,
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -30,14 +32,14 @@ pub struct Pipes {
 }
 
 impl Pipes {
-    pub fn start(fixture: &Fixture) -> Self {
+    pub fn start(fixture: Fixture) -> Self {
         let args = fixture.stdio_args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut command = fixture.command(&args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut pipes = Self { child, stdin, stdout, next: 0 };
+        let mut pipes = Self { _fixture: fixture, child, stdin, stdout, next: 0 };
         let started = pipes.request(
             "initialize",
             &json!({"protocolVersion": "2025-06-18", "capabilities": {},
@@ -55,11 +57,15 @@ impl Pipes {
     pub fn request(&mut self, method: &str, params: &Value) -> Value {
         self.next += 1;
         self.write(&json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}));
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let message: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not the protocol: {line:?}"));
+        let message = self.read();
         assert_eq!(message["id"], self.next);
         message
+    }
+
+    pub fn read(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("not the protocol: {line:?}"))
     }
 
     fn call(&mut self, tool: &str, arguments: &Value) -> Value {
@@ -87,7 +93,7 @@ fn fixture(provider: &Provider, api: &Api) -> Fixture {
 fn the_token_comes_from_the_environment_and_is_checked_for_every_call() {
     let (provider, api) = (Provider::shared(), Api::start());
     let token = provider.user("alice");
-    let mut pipes = Pipes::start(&fixture(provider, &api).env("OKTA_ACCESS_TOKEN", &token));
+    let mut pipes = Pipes::start(fixture(provider, &api).env("OKTA_ACCESS_TOKEN", &token));
     let tools = pipes.request("tools/list", &json!({}))["result"]["tools"].clone();
     assert!(tools[0]["inputSchema"]["properties"].get("access_token").is_none());
     assert_eq!(text(&pipes.call("me", &json!({}))), r#"{"ok":true}"#);
@@ -105,7 +111,7 @@ fn the_token_comes_from_the_environment_and_is_checked_for_every_call() {
 #[test]
 fn an_unset_variable_is_said_in_the_guides_words() {
     let (provider, api) = (Provider::shared(), Api::start());
-    let mut pipes = Pipes::start(&fixture(provider, &api));
+    let mut pipes = Pipes::start(fixture(provider, &api));
     let refused = pipes.call("me", &json!({}));
     assert_eq!(refused["isError"], true);
     assert_eq!(text(&refused), "OKTA_ACCESS_TOKEN environment variable not set");
@@ -120,7 +126,7 @@ fn an_unset_variable_is_said_in_the_guides_words() {
 fn the_token_comes_from_an_argument_that_only_the_engine_sees() {
     let (provider, api) = (Provider::shared(), Api::start());
     let token = provider.user("bob");
-    let mut pipes = Pipes::start(&fixture(provider, &api).arg("--stdio-token=argument"));
+    let mut pipes = Pipes::start(fixture(provider, &api).arg("--stdio-token=argument"));
     let tools = pipes.request("tools/list", &json!({}))["result"]["tools"].clone();
     assert_eq!(tools[0]["inputSchema"]["required"], json!(["access_token"]));
     assert_eq!(tools[0]["inputSchema"]["properties"]["access_token"]["writeOnly"], true);
@@ -146,7 +152,7 @@ fn the_token_comes_from_an_argument_that_only_the_engine_sees() {
 #[test]
 fn both_protocol_eras_are_spoken() {
     let (provider, api) = (Provider::shared(), Api::start());
-    let mut pipes = Pipes::start(&fixture(provider, &api));
+    let mut pipes = Pipes::start(fixture(provider, &api));
     let again = pipes.request(
         "initialize",
         &json!({"protocolVersion": "2099-01-01", "capabilities": {},

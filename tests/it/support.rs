@@ -437,6 +437,11 @@ impl Server {
         self.child.id()
     }
 
+    /// Waits for a server that was told to stop.
+    pub fn terminate_quietly(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     /// Sends SIGTERM and gives the exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
@@ -444,25 +449,44 @@ impl Server {
         self.child.wait().unwrap()
     }
 
-    /// A raw HTTP request.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let url = format!("http://{}{path}", self.address);
-        block_on(async {
-            let mut request = reqwest::Client::new().request(method.parse().unwrap(), url).timeout(PATIENCE);
-            for (name, value) in headers {
-                request = request.header(*name, *value);
-            }
-            let response = request.body(body.to_owned()).send().await.unwrap();
-            let status = response.status().as_u16();
-            let headers = response
-                .headers()
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
-                .collect();
-            Reply { status, headers, body: response.text().await.unwrap() }
-        })
+    /// Where the admin port is, by the log.
+    pub fn admin_url(&self) -> String {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("Serving the admin port.")).expect("there is an admin port");
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let address = entry["fields"]["address"].as_str().unwrap();
+        format!("http://127.0.0.1:{}", address.rsplit_once(':').unwrap().1)
     }
 
+    /// A raw HTTP request to the admin port.
+    pub fn admin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        send(method, &format!("{}{path}", self.admin_url()), headers, body)
+    }
+
+    /// A raw HTTP request.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        send(method, &format!("http://{}{path}", self.address), headers, body)
+    }
+}
+
+fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    block_on(async {
+        let mut request = reqwest::Client::new().request(method.parse().unwrap(), url).timeout(PATIENCE);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .collect();
+        Reply { status, headers, body: response.text().await.unwrap() }
+    })
+}
+
+impl Server {
     /// One request of the 2026-07-28 protocol.
     pub fn rpc(&self, path: &str, token: Option<&str>, method: &str, params: &Value) -> Reply {
         let mut params = params.clone();

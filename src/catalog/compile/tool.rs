@@ -127,6 +127,7 @@ impl Compiler<'_> {
             rate_limit,
             audits_arguments: spec.audit.is_some(),
             span: at.key_span(),
+            place: format!("{}:{}", self.sources.name(at.key_span().file), self.sources.line_col(at.key_span())),
             written: as_written(at, &[]),
         };
         self.add(tool, at);

@@ -1,0 +1,131 @@
+//! Tells clients that a list which they see has changed, and nobody else.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::model::{Extensions, SubscriptionFilter};
+use rmcp::service::{Peer, SubscriptionContext};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::caller;
+use super::handler::Shared;
+
+/// The lists as one client sees them, each as a number that changes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    tools: u64,
+    resources: u64,
+    prompts: u64,
+}
+
+/// How a client is told.
+enum Door {
+    /// Since 2026-07-28: a stream of its own.
+    Subscription(Box<SubscriptionContext>),
+    /// Before: the session.
+    Session(Peer<RoleServer>),
+}
+
+/// What of a wish for notifications is granted: the lists. Single resources are not watched.
+pub(super) fn accept(requested: &SubscriptionFilter) -> SubscriptionFilter {
+    let mut accepted = requested.clone();
+    accepted.resource_subscriptions = None;
+    accepted
+}
+
+/// Serves a subscription until the client leaves or the server stops.
+pub(super) async fn subscription(shared: Arc<Shared>, context: SubscriptionContext) {
+    let extensions = context.request_context().extensions.clone();
+    let ended = context.request_context().ct.clone();
+    follow(shared, Door::Subscription(Box::new(context)), &extensions, ended).await;
+}
+
+/// Serves a session until `ended` is cancelled or the server stops.
+pub(super) fn session(shared: Arc<Shared>, peer: Peer<RoleServer>, extensions: Extensions, ended: CancellationToken) {
+    tokio::spawn(async move { follow(shared, Door::Session(peer), &extensions, ended).await });
+}
+
+async fn follow(shared: Arc<Shared>, door: Door, extensions: &Extensions, ended: CancellationToken) {
+    let mut revisions = shared.live().revisions();
+    let mut before = seen(&shared, extensions).await;
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = shared.stopping().cancelled() => return,
+            changed = revisions.changed() => if changed.is_err() { return },
+        }
+        let now = seen(&shared, extensions).await;
+        let told = [
+            (now.tools != before.tools, Kind::Tools),
+            (now.resources != before.resources, Kind::Resources),
+            (now.prompts != before.prompts, Kind::Prompts),
+        ];
+        for kind in told.into_iter().filter_map(|(changed, kind)| changed.then_some(kind)) {
+            if let Err(why) = door.tell(kind).await {
+                debug!(why, "A client could not be told that a list changed.");
+                return;
+            }
+        }
+        before = now;
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Tools,
+    Resources,
+    Prompts,
+}
+
+async fn seen(shared: &Shared, extensions: &Extensions) -> Seen {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let scope = caller::scope(extensions);
+    let viewer = if lists.hides_tools { shared.caller().viewer(extensions).await } else { None };
+    let number = |hashes: &mut dyn Iterator<Item = &String>| {
+        let mut hasher = DefaultHasher::new();
+        hashes.for_each(|hash| hash.hash(&mut hasher));
+        hasher.finish()
+    };
+    let in_scope = |bridge: usize| super::handler::in_scope(&snapshot, bridge, scope);
+    let mut tools = lists.tools.iter().zip(&lists.hashes).filter(|((bridge, tool), _)| {
+        in_scope(*bridge) && viewer.as_ref().is_none_or(|who| super::handler::is_visible(&snapshot, &tool.name, who))
+    });
+    Seen {
+        tools: number(&mut tools.by_ref().map(|(_, hash)| hash)),
+        resources: number(&mut lists.resource_hashes.iter().filter(|(bridge, _)| in_scope(*bridge)).map(|(_, it)| it)),
+        prompts: number(&mut lists.prompt_hashes.iter().filter(|(bridge, _)| in_scope(*bridge)).map(|(_, it)| it)),
+    }
+}
+
+// === impl Door ===
+
+impl Door {
+    async fn tell(&self, kind: Kind) -> Result<(), String> {
+        match self {
+            Self::Session(peer) => match kind {
+                Kind::Tools => peer.notify_tool_list_changed().await,
+                Kind::Resources => peer.notify_resource_list_changed().await,
+                Kind::Prompts => peer.notify_prompt_list_changed().await,
+            }
+            .map_err(|error| error.to_string()),
+            Self::Subscription(context) => {
+                let (sink, wanted) = (context.sink(), context.accepted());
+                match kind {
+                    Kind::Tools if wanted.tools_list_changed == Some(true) => sink.notify_tool_list_changed().await,
+                    Kind::Resources if wanted.resources_list_changed == Some(true) => {
+                        sink.notify_resource_list_changed().await
+                    }
+                    Kind::Prompts if wanted.prompts_list_changed == Some(true) => {
+                        sink.notify_prompt_list_changed().await
+                    }
+                    Kind::Tools | Kind::Resources | Kind::Prompts => Ok(()),
+                }
+                .map_err(|error| error.to_string())
+            }
+        }
+    }
+}
