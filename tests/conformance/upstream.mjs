@@ -25,7 +25,7 @@ const answers = {
   'GET /json': [200, 'application/json', '{"test":"data","value":123}'],
   'GET /error': [500, 'application/json', '{"message":"This tool intentionally returns an error for testing"}'],
   'POST /tools': changed('more-tools', (number) => `  more_${number}: { description: More., response: { text: more } }\n`),
-  'POST /prompts': changed('more-prompts', (number) => `  more_${number}: { description: More., messages: [{ user: { text: more } }] }\n`),
+  'POST /prompts': changed('more-prompts', (number) => `  more_${number}: { description: More., messages: [{ role: user, text: more }] }\n`),
   'POST /echo': (request, response) => {
     response.writeHead(200, { 'content-type': request.headers['content-type'] ?? 'application/octet-stream' });
     request.pipe(response);

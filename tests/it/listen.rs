@@ -16,7 +16,7 @@ tools:
 resources:
   a://x: { json: { a: 1 } }
 prompts:
-  p: { description: P., messages: [{ user: { text: hello } }] }
+  p: { description: P., messages: [{ role: user, text: hello }] }
 ";
 
 /// A stream of notifications, as it comes.
