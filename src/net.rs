@@ -169,10 +169,8 @@ impl Client {
         let started = Instant::now();
         let came = timeout(deadline, self.exchange(request, max_bytes)).await;
         let came = came.unwrap_or(Err(NetError::Timeout(deadline)));
-        self.meter.exchanged(
-            started.elapsed(),
-            came.as_ref().map(|answer| answer.status.as_u16()).map_err(|error| error.word()),
-        );
+        self.meter
+            .exchanged(started.elapsed(), came.as_ref().map(|answer| answer.status.as_u16()).map_err(NetError::word));
         came
     }
 

@@ -145,12 +145,12 @@ fn words(told: &Value) -> String {
     let _ = writeln!(said, "files     {files}");
     let last = told.get("last_reload").cloned().unwrap_or_default();
     let _ = writeln!(said, "last      {} at {}", text(&last, "outcome").replace('_', " "), tame(text(&last, "at")));
-    let list = |key: &str| told.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let stale: Vec<String> = list("restart_for").iter().filter_map(Value::as_str).map(tame).collect();
+    let several = |key: &str| told.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let stale: Vec<String> = several("restart_for").iter().filter_map(Value::as_str).map(tame).collect();
     if !stale.is_empty() {
         let _ = writeln!(said, "restart   needed for {} of the server file", stale.join(", "));
     }
-    for kept in list("kept") {
+    for kept in several("kept") {
         let _ = writeln!(said, "kept      {}   until {}", tame(text(&kept, "revision")), tame(text(&kept, "until")));
     }
     for line in text(&last, "diagnostics").lines().chain(text(&last, "summary").lines()) {

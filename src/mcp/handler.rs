@@ -113,7 +113,7 @@ impl Shared {
         id: &str,
         who: Option<&Principal>,
         outcome: &Result<Outcome, CallError>,
-        took: Duration,
+        elapsed: Duration,
     ) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let caller = who.filter(|who| who.token().is_some()).map(|who| self.hashing.hash_one(who.identity()));
@@ -124,7 +124,7 @@ impl Shared {
             caller: caller.map_or_else(|| "-".to_owned(), |hash| format!("{:08x}", hash >> 32)),
             outcome: word(outcome),
             upstream_status: outcome.as_ref().ok().and_then(|outcome| outcome.status),
-            elapsed_ms: took.as_secs_f64() * 1000.0,
+            elapsed_ms: elapsed.as_secs_f64() * 1000.0,
         });
     }
 
@@ -232,9 +232,9 @@ impl Handler {
                 outcome = Err(CallError::Upstream(unwritten.to_string()));
             }
         }
-        let took = started.elapsed();
-        self.shared.called(name, &id, who.as_ref(), &outcome, took);
-        info!(tool = name, outcome = word(&outcome), elapsed_ms = took.as_millis(), "Call.");
+        let elapsed = started.elapsed();
+        self.shared.called(name, &id, who.as_ref(), &outcome, elapsed);
+        info!(tool = name, outcome = word(&outcome), elapsed_ms = elapsed.as_millis(), "Call.");
         convert::call_result(name, outcome).map(Into::into)
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted and timed, as OpenMetrics text. The only room that names prometheus-client.
+//! What is counted and timed, as `OpenMetrics` text. The only room that names prometheus-client.
 //!
 //! Labels come from the definitions and from fixed words, never from what a caller sent, so their number is bounded; none
 //! of them holds an address, a claim or a secret.
@@ -109,10 +109,23 @@ pub enum Purpose {
     Token,
 }
 
+/// A value at the moment of a scrape.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Without the prefix that all metrics have.
+    pub name: &'static str,
+    /// What it means, without a full stop.
+    pub help: &'static str,
+    /// The labels of this value.
+    pub labels: Vec<(&'static str, String)>,
+    /// The value.
+    pub value: f64,
+}
+
 /// What stands at the moment of a scrape and is counted nowhere.
 pub trait Gauges: Send + Sync + 'static {
-    /// Each with its name, its help, its labels and its value.
-    fn read(&self) -> Vec<(&'static str, &'static str, Vec<(&'static str, String)>, f64)>;
+    /// Everything of it; values of one name stand next to each other.
+    fn read(&self) -> Vec<Reading>;
 }
 
 struct Read(Arc<dyn Gauges>);
@@ -195,7 +208,7 @@ impl Metrics {
         Arc::default()
     }
 
-    /// All of it, in the text format of OpenMetrics 1.0.
+    /// All of it, in the text format of `OpenMetrics` 1.0.
     #[must_use]
     pub fn text(&self, now: Arc<dyn Gauges>) -> String {
         let mut text = String::new();
@@ -371,13 +384,13 @@ impl Collector for Read {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let all = self.0.read();
         let mut rest = all.as_slice();
-        while let Some((name, help, ..)) = rest.first() {
-            let many = rest.iter().take_while(|(other, ..)| other == name).count();
+        while let Some(Reading { name, help, .. }) = rest.first() {
+            let many = rest.iter().take_while(|other| other.name == *name).count();
             let (these, others) = rest.split_at(many);
             let kind = ConstGauge::new(0.0_f64).metric_type();
             let mut metric = encoder.encode_descriptor(name, &format!("{help}."), None, kind)?;
-            for (_, _, labels, value) in these {
-                ConstGauge::new(*value).encode(metric.encode_family(labels)?)?;
+            for reading in these {
+                ConstGauge::new(reading.value).encode(metric.encode_family(&reading.labels)?)?;
             }
             rest = others;
         }

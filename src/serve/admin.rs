@@ -33,7 +33,7 @@ use crate::auth::{AuthSettings, Authenticator, Method as AuthMethod};
 use crate::call::{self, CallError};
 use crate::describe;
 use crate::live::{Breaking, Live, Snapshot};
-use crate::metrics::{Gauges, MEDIA_TYPE, Metrics};
+use crate::metrics::{Gauges, MEDIA_TYPE, Metrics, Reading};
 use crate::principal::Principal;
 use crate::quantity::show_duration;
 
@@ -111,11 +111,10 @@ async fn guard(State(admin): Shared, request: Request, next: Next) -> Response {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         }
-        Some(_) => None,
         None if !admin.is_loopback => Some("beyond loopback this needs `admin: { token: … }` in the server file"),
         // A web page can give any name this address; it can't make the browser send another name.
         None if !is_local(headers) => Some("the Host header must be localhost or an IP address"),
-        None => None,
+        Some(_) | None => None,
     };
     let refused = refused.or_else(|| {
         (request.method() != Method::GET && !is_own(headers))
@@ -179,20 +178,26 @@ async fn metrics(State(admin): Shared) -> Response {
 struct Now(Arc<Snapshot>);
 
 impl Gauges for Now {
-    fn read(&self) -> Vec<(&'static str, &'static str, Vec<(&'static str, String)>, f64)> {
+    fn read(&self) -> Vec<Reading> {
         let catalog = &self.0.catalog;
         let revision = vec![("revision", catalog.revision.to_string())];
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         let tools = u32::try_from(catalog.tools.len()).unwrap_or(u32::MAX);
         let mut all = vec![
-            ("build_info", "The version of tollbridge", version, 1.0),
-            ("revision_info", "The revision that is running", revision, 1.0),
-            ("tools", "Tools of the running revision", Vec::new(), f64::from(tools)),
+            Reading { name: "build_info", help: "The version of tollbridge", labels: version, value: 1.0 },
+            Reading { name: "revision_info", help: "The revision that is running", labels: revision, value: 1.0 },
+            Reading {
+                name: "tools",
+                help: "Tools of the running revision",
+                labels: Vec::new(),
+                value: f64::from(tools),
+            },
         ];
         all.extend(self.0.apis().map(|(bridge, _, api)| {
             let labels = vec![("bridge", bridge.name.clone())];
-            let open = if api.is_left_alone() { 1.0 } else { 0.0 };
-            ("breaker_open", "1 while an API is left alone because it has not answered lately", labels, open)
+            let value = if api.is_left_alone() { 1.0 } else { 0.0 };
+            let help = "1 while an API is left alone because it has not answered lately";
+            Reading { name: "breaker_open", help, labels, value }
         }));
         all
     }

@@ -44,8 +44,8 @@ pub(super) async fn reload(live: &Arc<Live>, breaking: Breaking) -> Option<Arc<R
 }
 
 /// Reloads whenever the files change, until `shutdown` is cancelled.
-pub(super) async fn run(watched: Watched, shutdown: CancellationToken) {
-    let Watched { live, bridges: path, how, audit, mut certificate, mut server_file } = watched;
+pub(super) async fn run(files: Watched, shutdown: CancellationToken) {
+    let Watched { live, bridges: path, how, audit, mut certificate, mut server_file } = files;
     let mut hangup = Hangup::new();
     let watcher = match how {
         WatchSpec::Events => Watcher::new(&path).map(Some),

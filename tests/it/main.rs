@@ -33,6 +33,7 @@ mod listen;
 mod load;
 mod login;
 mod online;
+mod operations;
 mod page;
 mod paths;
 mod project;

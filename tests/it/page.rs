@@ -24,9 +24,8 @@ tools:
 fn chromium() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|path| path.exists());
+    let found =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.exists());
     found.expect("Chromium is missing: install it (Debian: apt-get install chromium)")
 }
 

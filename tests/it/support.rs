@@ -309,6 +309,7 @@ pub struct Fixture {
     pub folder: TempDir,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    listen: String,
 }
 
 impl Fixture {
@@ -316,7 +317,7 @@ impl Fixture {
     pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("bridges")).unwrap();
-        Self { folder, env: Vec::new(), args: vec!["--no-auth".to_owned()] }
+        Self { folder, env: Vec::new(), args: vec!["--no-auth".to_owned()], listen: "127.0.0.1:0".to_owned() }
     }
 
     /// A folder whose server file asks this provider about every token.
@@ -353,6 +354,12 @@ impl Fixture {
         self
     }
 
+    /// Serves on this address instead of a free one.
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -376,7 +383,7 @@ impl Fixture {
 
     /// Serves over HTTP on a free port.
     pub fn serve(self) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+        let mut command = self.command(&["serve", "--listen", &self.listen, "--log-format", "json"]);
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
@@ -439,14 +446,14 @@ impl Server {
 
     /// Waits for a server that was told to stop.
     pub fn terminate_quietly(mut self) -> std::process::ExitStatus {
-        self.child.wait().unwrap()
+        ended(&mut self.child)
     }
 
     /// Sends SIGTERM and gives the exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
-        self.child.wait().unwrap()
+        ended(&mut self.child)
     }
 
     /// Where the admin port is, by the log.
@@ -467,6 +474,16 @@ impl Server {
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         send(method, &format!("http://{}{path}", self.address), headers, body)
     }
+}
+
+/// How a process ends that is about to.
+fn ended(child: &mut Child) -> std::process::ExitStatus {
+    let mut status = None;
+    until(|| {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
 }
 
 fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Reply {
