@@ -4,8 +4,9 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{Request, State};
@@ -14,7 +15,6 @@ use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use axum_server::Handle;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -25,10 +25,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::connections::{self, Door};
 use super::page;
 use super::server_file::Stale;
 use super::settings::Limits;
-use super::{App, Ends, connections, watch};
+use super::{App, Ends, watch};
 use crate::auth::{AuthSettings, Authenticator, Method as AuthMethod};
 use crate::call::{self, CallError};
 use crate::describe;
@@ -53,7 +54,7 @@ type Shared = State<Arc<Admin>>;
 
 /// A running admin port.
 pub(super) struct Running {
-    handle: Handle<SocketAddr>,
+    door: Door,
     serving: JoinHandle<io::Result<()>>,
 }
 
@@ -91,14 +92,14 @@ pub(super) fn start(app: &App, listener: TcpListener, ends: &Ends) -> io::Result
         .merge(guarded)
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is no such page") })
         .with_state(Arc::clone(&admin));
-    let handle = Handle::new();
-    let own = handle.clone();
+    let door = Door::default();
+    let own = door.clone();
     let limits = Limits { connections: 256, ..settings.limits };
     // Connections of operators are none of clients.
     let uncounted = Metrics::unread();
     let serving = tokio::spawn(async move { connections::serve(listener, router, own, limits, None, uncounted).await });
     info!(address = %local, page = %format!("http://{local}/"), "Serving the admin port.");
-    Ok(Running { handle, serving })
+    Ok(Running { door, serving })
 }
 
 // === who may ===
@@ -338,7 +339,7 @@ async fn rollback(State(admin): Shared, Json(asked): Json<Rollback>) -> Response
 impl Running {
     /// Ends it at once: nothing of it is worth waiting for.
     pub(super) async fn stop(self) {
-        self.handle.shutdown();
+        self.door.clear(Duration::ZERO);
         let _ = self.serving.await;
     }
 }

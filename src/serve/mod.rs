@@ -16,7 +16,6 @@ mod watch;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum_server::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -29,6 +28,7 @@ use crate::mcp::{self, Caller, TokenSource};
 use crate::metrics::{Meter, Metrics, Purpose};
 use crate::quantity::show_duration;
 use crate::upstream::SharedStore;
+use connections::Door;
 use server_file::{ServerFile, Stale};
 use settings::Settings;
 use tls::Certificate;
@@ -150,7 +150,7 @@ impl App {
         let shared = mcp::share(Arc::clone(&self.live), Caller::Http, self.options(&shutdown));
         let router = http::router(&self, &shared, local, &ends)
             .map_err(|_| broken(std::io::Error::other("the system gives no random bytes")))?;
-        let handle = Handle::new();
+        let door = Door::default();
         let admin = match listeners.admin {
             Some(listener) => Some(admin::start(&self, listener, &ends).map_err(broken)?),
             None => None,
@@ -161,9 +161,9 @@ impl App {
         info!(address = %local, %endpoint, "Serving Streamable HTTP.");
         let limits = self.settings.limits;
         let metrics = Arc::clone(&self.metrics);
-        let serving = connections::serve(listeners.mcp, router, handle.clone(), limits, config, metrics);
+        let serving = connections::serve(listeners.mcp, router, door.clone(), limits, config, metrics);
         let serving = tokio::spawn(serving);
-        let stopped = shutdown::drain(&shutdown, &handle, &limits, &shared, &ends.streams, serving).await;
+        let stopped = shutdown::drain(&shutdown, &door, &limits, &shared, &ends.streams, serving).await;
         shutdown.cancel();
         let _ = watching.await;
         if let Some(admin) = admin {

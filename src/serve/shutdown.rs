@@ -1,20 +1,19 @@
 //! When to stop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::connections::Door;
 use super::settings::Limits;
 use crate::mcp::Shared;
 
-/// How often a server that goes on looks whether anybody is still connected.
+/// How often a server that takes no more connections looks whether anybody is still connected.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a request may take from its connection to its handler.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
@@ -55,7 +54,7 @@ async fn wait() -> &'static str {
 /// more connections; once no call is running, streams end; what is left at the end of the grace period is cut off.
 pub(super) async fn drain(
     stopping: &CancellationToken,
-    handle: &Handle<SocketAddr>,
+    door: &Door,
     limits: &Limits,
     shared: &Arc<Shared>,
     streams: &CancellationToken,
@@ -68,12 +67,16 @@ pub(super) async fn drain(
         }
         () = stopping.cancelled() => {}
     }
-    let leave = Instant::now() + limits.shutdown_delay;
-    while handle.connection_count() > 0 && Instant::now() < leave {
-        tokio::time::sleep(LOOK_EVERY.min(leave - Instant::now())).await;
-    }
-    handle.graceful_shutdown(Some(limits.shutdown_grace));
+    // Whoever balances load has to notice; each answer asks its client to connect anew, which is elsewhere by then.
+    tokio::time::sleep(limits.shutdown_delay).await;
+    door.shut();
     let deadline = Instant::now() + limits.shutdown_grace;
+    // Who was just let in hasn't sent a request yet, and would be cut off as idle.
+    let settled = deadline.min(Instant::now() + ON_ITS_WAY);
+    while door.connections() > 0 && Instant::now() < settled {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    door.clear(deadline - Instant::now());
     tokio::select! {
         () = quiet(shared) => {}
         () = tokio::time::sleep_until(deadline) => {}

@@ -32,17 +32,20 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
 
-/// An API that says what it was asked for, by path and header.
-fn echo() -> String {
+/// An API that says what it was asked for, by path and header, and counts.
+fn echo() -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&asked);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
-    let app = axum::Router::new().fallback(|uri: http::Uri, headers: http::HeaderMap| async move {
+    let app = axum::Router::new().fallback(async move |uri: http::Uri, headers: http::HeaderMap| {
+        counted.fetch_add(1, Ordering::Relaxed);
         let set = headers.get("x-set").and_then(|set| set.to_str().ok()).unwrap_or_default().to_owned();
         axum::Json(json!({ "path": uri.path(), "set": set }))
     });
     runtime().spawn(async move { axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await });
-    format!("http://{address}")
+    (format!("http://{address}"), asked)
 }
 
 /// A set of definitions in which request, header and answer all say which set it is.
@@ -156,7 +159,7 @@ fn memory(server: &Server) -> usize {
 fn reloads_under_load_fail_no_call_and_mix_no_two_sets() {
     // `RELOADS=1000 cargo test --release operations::reloads -- --nocapture` prints the figures.
     let reloads: usize = std::env::var("RELOADS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
-    let fixture = Fixture::new().bridge(&set("one")).env("API", &echo()).arg("--admin-listen=127.0.0.1:0");
+    let fixture = Fixture::new().bridge(&set("one")).env("API", &echo().0).arg("--admin-listen=127.0.0.1:0");
     let server = fixture.env("TOLLBRIDGE_LOG", "warn,tollbridge::serve=info").serve();
     let url = server.url();
     let quiet = Load::start(64, &url);
@@ -201,15 +204,20 @@ fn reloads_under_load_fail_no_call_and_mix_no_two_sets() {
 
 #[test]
 fn a_server_that_is_stopped_under_load_loses_no_call() {
-    let server = Fixture::new().bridge(&set("one")).env("API", &echo()).serve();
+    let (api, asked) = echo();
+    let server = Fixture::new().bridge(&set("one")).env("API", &api).serve();
     let load = Load::start(32, &server.url());
     load.more(500);
     assert!(server.terminate().success());
     let seen = load.end();
     let right = Ended::Text("one /one one".to_owned());
-    let wrong: Vec<_> = seen.iter().filter(|(it, _)| *it != right && *it != Ended::Refused).take(5).collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
-    assert!(seen.iter().filter(|(it, _)| *it == right).count() > 500);
+    let answered = seen.iter().filter(|(it, _)| *it == right).count();
+    // Whatever was asked of the API has come back.
+    assert_eq!(answered, asked.load(Ordering::Relaxed));
+    assert!(answered > 500);
+    // The rest found nobody there. A connection that is made while the listener is closed is reset by the system, unheard.
+    let lost: Vec<_> = seen.iter().filter(|(it, _)| *it != right && *it != Ended::Refused).collect();
+    assert!(lost.len() <= 1, "{lost:?}");
 }
 
 // === several ===
@@ -286,8 +294,8 @@ fn a_limit_holds_across_replicas_and_a_lost_store_refuses_nobody() {
         }
     }
     assert!((100..=105).contains(&allowed), "{allowed} of 100");
-    let lost = |server: &Server| server.admin("GET", "/metrics", &[], "").body.contains("tollbridge_shared_lost 1");
-    assert!(!lost(&replicas[0]));
+    let lost = |server: &Server| server.admin("GET", "/metrics", &[], "").body.contains("\ntollbridge_shared_lost 1\n");
+    assert!(!lost(&replicas[0]), "{}", replicas[0].log());
     // Without the store each replica counts for itself: calls go on.
     drop(store);
     for _ in 0..50 {
@@ -307,7 +315,7 @@ fn a_limit_holds_across_replicas_and_a_lost_store_refuses_nobody() {
 
 #[test]
 fn a_replica_behind_a_balancer_is_killed_and_comes_back_under_load() {
-    let api = echo();
+    let (api, _) = echo();
     let start = |address: &str| Fixture::new().bridge(&set("one")).env("API", &api).listen(address).serve();
     let addresses: Vec<String> = (0..3).map(|_| format!("127.0.0.1:{}", free_port())).collect();
     let mut replicas: Vec<Server> = addresses.iter().map(|address| start(address)).collect();
