@@ -632,8 +632,8 @@ codes! {
     BreakingChange "TB0601" Error "breaking change refused" [
         "The server file says `reload: { breaking: refuse }`, and the changed files would let something fail"
         "that works: a tool, resource or prompt is gone, an argument is gone, required or takes less than"
-        "before, a result promises less, or an API moves to another host. The previous definitions keep serving."
-        "That no bridge file is left is refused whatever the server file says: a mount may be gone."
+        "before, a result promises less, or an API moves to another host. The previous definitions keep"
+        "serving. That no bridge file is left is refused whatever the server file says: a mount may be gone."
         ""
         "    tollbridge reload --allow-breaking     # when it is meant"
         "    tollbridge diff OLD NEW                # to see it before"

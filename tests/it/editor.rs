@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, node, root, tool};
+use crate::support::{PATIENCE, examples, node, root, tool};
 
 /// Where the cursor stands in a text.
 const CURSOR: &str = "▮";
@@ -288,7 +288,7 @@ fn what_is_wrong_is_underlined_and_nothing_else() {
 fn our_own_files_are_fine() {
     let mut editor = Editor::start();
     let mut folders = vec![root().join("bridges")];
-    for example in std::fs::read_dir(root().join("examples")).unwrap().map(|it| it.unwrap().path()) {
+    for example in examples() {
         folders.extend([example.join("bridges"), example]);
     }
     let files = folders.iter().filter(|it| it.is_dir()).flat_map(|it| std::fs::read_dir(it).unwrap());

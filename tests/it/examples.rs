@@ -1,18 +1,11 @@
 //! Each example checks, and is served the way its README says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Fixture, Provider, Server, binary, root};
-
-fn examples() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
-    let folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
-    assert_eq!(folders.len(), 10);
-    folders
-}
+use crate::support::{Answer, Api, Fixture, Provider, Server, binary, examples, root};
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary());
@@ -24,6 +17,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 
 #[test]
 fn every_example_checks_and_can_be_served() {
+    assert_eq!(examples().len(), 10);
     for folder in examples() {
         assert!(folder.join("README.md").exists(), "{}", folder.display());
         let checked = command(&folder, &["check"]).output().unwrap();

@@ -34,6 +34,7 @@ mod load;
 mod login;
 mod online;
 mod operations;
+mod packaging;
 mod page;
 mod paths;
 mod project;

@@ -16,7 +16,7 @@ use tollbridge::config::schema::{Draft, bridge_schema};
 use tollbridge::diag::text::{Color, render};
 use tollbridge::principal::Principal;
 
-use crate::support::root;
+use crate::support::{examples, root};
 
 const NAMES: [&str; 8] = ["id", "q", "gpid", "start", "X-Id", "a b", "ñ", "x-free"];
 const WORDS: [&str; 36] = [
@@ -186,7 +186,7 @@ impl Choices<'_> {
 fn shipped() -> Vec<Value> {
     let mut found = Vec::new();
     let mut folders = vec![root().join("bridges")];
-    folders.extend(std::fs::read_dir(root().join("examples")).unwrap().map(|it| it.unwrap().path().join("bridges")));
+    folders.extend(examples().into_iter().map(|it| it.join("bridges")));
     folders.sort();
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|it| it.is_file()) {

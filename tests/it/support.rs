@@ -18,6 +18,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The folders under `examples/` that hold bridges.
+pub fn examples() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.join("bridges").is_dir()).collect()
+}
+
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_tollbridge")
 }
