@@ -16,6 +16,7 @@ use tracing::debug;
 use url::Url;
 
 use crate::metrics::Meter;
+use crate::trace::Span;
 
 #[cfg(test)]
 #[path = "net_forged.rs"]
@@ -165,12 +166,17 @@ impl Client {
     /// # Errors
     ///
     /// [`NetError`] says what went wrong, and never where.
-    pub async fn send(&self, request: Request, deadline: Duration, max_bytes: usize) -> Result<Answer, NetError> {
+    pub async fn send(&self, mut request: Request, deadline: Duration, max_bytes: usize) -> Result<Answer, NetError> {
         let started = Instant::now();
+        let method = request.method().clone();
+        let span = Span::request(self.meter.purpose(), &method, request.headers_mut());
         let came = timeout(deadline, self.exchange(request, max_bytes)).await;
         let came = came.unwrap_or(Err(NetError::Timeout(deadline)));
-        self.meter
-            .exchanged(started.elapsed(), came.as_ref().map(|answer| answer.status.as_u16()).map_err(NetError::word));
+        let ended = came.as_ref().map(|answer| answer.status.as_u16()).map_err(NetError::word);
+        // A client's span is an error from 400 on (semantic conventions for HTTP).
+        let wrong = ended.err().or_else(|| ended.is_ok_and(|status| status >= 400).then_some("status"));
+        span.end(ended.ok(), wrong);
+        self.meter.exchanged(started.elapsed(), ended);
         came
     }
 

@@ -13,6 +13,8 @@ use crate::config::{self, ServerDocument};
 use crate::diag::Findings;
 use crate::serve::settings::{Overrides, Settings};
 use crate::serve::{self, App};
+#[cfg(feature = "otel")]
+use crate::trace;
 
 /// The client secret has no flag: arguments of a process can be seen by others.
 const SECRET_VARIABLE: &str = "TOLLBRIDGE_OKTA_CLIENT_SECRET";
@@ -50,6 +52,9 @@ pub(super) struct Args {
     /// An origin accepted in the Origin header, besides loopback and the public URL; may be repeated
     #[arg(long, env = "TOLLBRIDGE_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
+    /// Send traces to this OpenTelemetry collector, by OTLP over HTTP (in builds with the feature `otel`)
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// Serve without authentication beyond loopback, and without knowing the names of this server
     #[arg(long)]
     insecure: bool,
@@ -95,6 +100,7 @@ enum Validation {
 
 pub(super) fn run(args: Args, printer: &mut Printer) -> ExitStatus {
     let stdio = args.stdio;
+    let collector = args.otlp_endpoint.clone();
     let app = match configure(args).and_then(App::build) {
         Ok((app, findings)) => {
             printer.findings(&findings);
@@ -106,6 +112,13 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> ExitStatus {
             return ExitStatus::Config;
         }
     };
+    let _exporter = match collector.as_deref().map(export).transpose() {
+        Ok(exporter) => exporter,
+        Err(error) => {
+            printer.error(&format!("no traces can be sent to the collector: {error}"));
+            return ExitStatus::Config;
+        }
+    };
     match block_on(serve_app(app, stdio)) {
         Ok(()) => ExitStatus::Fine,
         Err(error) => {
@@ -113,6 +126,21 @@ pub(super) fn run(args: Args, printer: &mut Printer) -> ExitStatus {
             ExitStatus::Unreachable
         }
     }
+}
+
+#[cfg(feature = "otel")]
+fn export(collector: &str) -> Result<trace::Exporter, String> {
+    trace::start(collector)
+}
+
+/// A variable that is set for everything on a machine must not keep us from serving.
+#[cfg(not(feature = "otel"))]
+#[expect(clippy::unnecessary_wraps, reason = "the face of the other one")]
+fn export(_: &str) -> Result<(), String> {
+    tracing::warn!(
+        "A collector for traces is named, but this build has no OpenTelemetry: build it with `--features otel`."
+    );
+    Ok(())
 }
 
 async fn serve_app(app: App, stdio: bool) -> Result<(), String> {
@@ -141,6 +169,7 @@ fn overrides(args: Args) -> Overrides {
     let Args {
         stdio,
         config: _,
+        otlp_endpoint: _,
         bridges,
         watch,
         listen,

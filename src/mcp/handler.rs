@@ -332,8 +332,19 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let span = info_span!(parent: None, "request", id = caller::request_id(&context.extensions));
-        trace::within(trace_context(&context), self.call(request, &context)).instrument(span).await
+        let id = caller::request_id(&context.extensions);
+        let span = info_span!(parent: None, "request", id);
+        let from = trace_context(&context);
+        let name = request.name.clone();
+        let traced = trace::Span::asked("tools/call", &name, &id, from.as_ref());
+        let answered = trace::within(traced.context().or(from), self.call(request, &context)).instrument(span).await;
+        let failed = match &answered {
+            Ok(CallToolResponse::Complete(result)) => result.is_error.unwrap_or_default().then_some("tool_error"),
+            Ok(_) => None,
+            Err(_) => Some("refused"),
+        };
+        traced.end(None, failed);
+        answered
     }
 
     async fn list_resources(

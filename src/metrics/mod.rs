@@ -343,6 +343,17 @@ impl Meter {
         Self(self.0.as_ref().map(|(metrics, _)| (Arc::clone(metrics), purpose)))
     }
 
+    /// What its exchanges are for, in a word.
+    #[must_use]
+    pub fn purpose(&self) -> &'static str {
+        match self.0.as_ref().map(|(_, purpose)| purpose) {
+            Some(Purpose::Introspection) => "introspection",
+            Some(Purpose::Keys) => "keys",
+            Some(Purpose::Token) => "token",
+            Some(Purpose::Api(_)) | None => "api",
+        }
+    }
+
     /// Counts an exchange that ended with an answer of this status, or without one for this reason.
     pub fn exchanged(&self, elapsed: Duration, ended: Result<u16, &'static str>) {
         let Some((metrics, purpose)) = &self.0 else { return };
@@ -353,14 +364,13 @@ impl Meter {
             Ok(_) => "5xx",
             Err(why) => why,
         };
-        let identity = |purpose| metrics.identity.get_or_create_owned(&IdentityLabels { purpose, outcome });
         let histogram = match purpose {
             Purpose::Api(bridge) => {
                 metrics.upstream.get_or_create_owned(&UpstreamLabels { bridge: bridge.clone(), outcome })
             }
-            Purpose::Introspection => identity("introspection"),
-            Purpose::Keys => identity("keys"),
-            Purpose::Token => identity("token"),
+            Purpose::Introspection | Purpose::Keys | Purpose::Token => {
+                metrics.identity.get_or_create_owned(&IdentityLabels { purpose: self.purpose(), outcome })
+            }
         };
         histogram.observe(elapsed.as_secs_f64());
     }

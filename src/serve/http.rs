@@ -30,6 +30,7 @@ use crate::live::Live;
 use crate::mcp::{self, BridgeScope, HttpOptions, RequestId, Shared, Unauthenticated};
 use crate::metrics::Metrics;
 use crate::principal::Principal;
+use crate::trace;
 
 /// Where RFC 9728 has the metadata of a protected resource.
 const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
@@ -103,7 +104,9 @@ pub(super) fn router(app: &App, shared: &Arc<Shared>, local: SocketAddr, ends: &
 async fn identify(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().to_string();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).instrument(info_span!("request", id)).await;
+    // What asking about the token takes is part of the client's trace, too.
+    let told = trace::from_headers(request.headers());
+    let mut response = trace::within(told, next.run(request)).instrument(info_span!("request", id)).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }

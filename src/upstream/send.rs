@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -15,10 +15,7 @@ use crate::net::NetError;
 use crate::principal::Principal;
 use crate::quantity::{show_duration, show_size};
 use crate::shape::Reply;
-
-/// Which trace a request is part of (W3C Trace Context).
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+use crate::trace;
 
 /// Texts shorter than this are not scrubbed: they would take ordinary words apart.
 const SCRUBBED_FROM: usize = 4;
@@ -86,12 +83,7 @@ impl HttpUpstream {
         let mut url = self.base.of(request, secrets)?;
         let mut headers = self.headers.clone();
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static(ACCEPT));
-        if let Some(trace) = crate::trace::current() {
-            headers.entry(TRACE_PARENT).or_insert(trace.parent);
-            if let Some(state) = trace.state {
-                headers.entry(TRACE_STATE).or_insert(state);
-            }
-        }
+        trace::send_on(&mut headers);
         for (name, text, _) in &request.headers {
             headers.insert(name, header_value(&text.fill(secrets))?);
         }

@@ -23,7 +23,8 @@ const FLOORS: [&[&str]; 14] = [
 ];
 
 /// What may be named where.
-const GATES: [(&str, &[&str]); 17] = [
+const GATES: [(&str, &[&str]); 18] = [
+    ("opentelemetry", &["trace/otel.rs"]),
     ("minijinja::", &["template"]),
     ("serde_saphyr", &["config/yaml"]),
     ("jsonschema::", &["json_schema.rs", "catalog/input.rs", "config/schema"]),

@@ -48,3 +48,5 @@ mod stdio;
 mod suite;
 mod support;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;

@@ -1,6 +1,17 @@
-//! The W3C trace context of a call (`traceparent`, `tracestate`): taken from the client, passed on to the API.
+//! The W3C trace context of a call (`traceparent`, `tracestate`): taken from the client, passed on to the API. With the
+//! feature `otel` calls and requests are spans of that trace; the only room that names opentelemetry.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+#[cfg(feature = "otel")]
+mod otel;
+
+#[cfg(feature = "otel")]
+pub use otel::{Exporter, start};
+
+/// The header of a [`TraceContext`].
+const PARENT: HeaderName = HeaderName::from_static("traceparent");
+const STATE: HeaderName = HeaderName::from_static("tracestate");
 
 tokio::task_local! {
     static CURRENT: Option<TraceContext>;
@@ -18,6 +29,10 @@ pub struct TraceContext {
     pub state: Option<HeaderValue>,
 }
 
+/// A piece of work that a trace shows, when traces are recorded.
+#[must_use]
+pub struct Span(#[cfg(feature = "otel")] Option<otel::Recorded>);
+
 /// Runs a future as part of a trace.
 pub async fn within<T>(context: Option<TraceContext>, future: impl Future<Output = T>) -> T {
     CURRENT.scope(context, future).await
@@ -27,6 +42,50 @@ pub async fn within<T>(context: Option<TraceContext>, future: impl Future<Output
 #[must_use]
 pub fn current() -> Option<TraceContext> {
     CURRENT.try_with(Clone::clone).ok().flatten()
+}
+
+/// The trace that a client's headers name.
+#[must_use]
+pub fn from_headers(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::read(text(&PARENT)?, text(&STATE))
+}
+
+/// Adds the trace that this call is part of to the headers of a request, unless it says something itself.
+pub fn send_on(headers: &mut HeaderMap) {
+    if let Some(TraceContext { parent, state }) = current() {
+        if headers.contains_key(&PARENT) {
+            return;
+        }
+        headers.insert(PARENT, parent);
+        if let Some(state) = state {
+            headers.insert(STATE, state);
+        }
+    }
+}
+
+// === impl Span ===
+
+#[cfg(not(feature = "otel"))]
+impl Span {
+    /// Begins what a client asked for: a method of the protocol, and the name it is about.
+    pub fn asked(_: &'static str, _: &str, _: &str, _: Option<&TraceContext>) -> Self {
+        Self()
+    }
+
+    /// Begins a request to another server, which then is told of this span.
+    pub fn request(_: &'static str, _: &http::Method, _: &mut HeaderMap) -> Self {
+        Self()
+    }
+
+    /// The trace as those see it who work on behalf of this span.
+    #[must_use]
+    pub fn context(&self) -> Option<TraceContext> {
+        None
+    }
+
+    /// Ends with a status of HTTP, if there was an answer, and with a word for what went wrong.
+    pub fn end(self, _: Option<u16>, _: Option<&'static str>) {}
 }
 
 // === impl TraceContext ===
