@@ -47,8 +47,8 @@ enum Format {
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The exit code is 0 when the server runs what its files say, 1 when the files are refused or rolled back, and 3 when it
-can't be reached."
+    after_help = "The exit code is 0 when the server runs what its files say, 1 when the files are refused or rolled back, and 3 when \
+                  it can't be reached."
 )]
 pub(super) struct Status {
     #[command(flatten)]

@@ -392,8 +392,12 @@ pub struct LimitsSpec {
     /// How long a client may take to send the head of a request, and then again for its body. Default: `10s`.
     /// Example: `5s`
     pub read_timeout: Option<String>,
+    /// How long a connection may stay open between two requests; longer than a load balancer in front keeps its own, or
+    /// it will send to connections that are just being closed. Default: `75s`.
+    /// Example: `5m`
+    pub idle_timeout: Option<String>,
     /// How long a server that is told to stop goes on as before, except that it is not ready: time for a load balancer to
-    /// notice. It is cut short when nobody is connected. Default: `500ms`.
+    /// notice. Default: `500ms`.
     /// Example: `5s`
     pub shutdown_delay: Option<String>,
     /// How long calls that are running may take after that. Default: `10s`.

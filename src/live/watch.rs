@@ -2,7 +2,7 @@
 //! and compared by their content.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub struct Watcher {
     identity: Option<u64>,
     /// Directories of other files, which are not looked into any deeper.
     others: BTreeSet<PathBuf>,
-    /// The same, for the one who sorts events.
-    listened: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// Those files, for the one who sorts events.
+    files: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// Why a directory can't be watched.
@@ -51,16 +51,12 @@ impl Watcher {
         let main = named.canonicalize().unwrap_or_else(|_| named.clone());
         // A directory that is removed or moved away takes its watch along; its parent tells when it is back.
         let parent = main.parent().map(Path::to_owned);
-        let listened: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
+        let files: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
         let (sender, ticks) = mpsc::channel(1);
         let tick = {
-            let (main, parent, listened) = (main.clone(), parent.clone(), Arc::clone(&listened));
-            // Whatever else happens beside the directory, such as a log that grows, is none of ours.
-            let matters = move |path: &PathBuf| {
-                path.parent() != parent.as_deref()
-                    || *path == main
-                    || parent.as_ref().is_some_and(|parent| locked(&listened).contains(parent))
-            };
+            let (main, files) = (main.clone(), Arc::clone(&files));
+            // Whatever else happens beside the directory and the files, such as a log that grows, is none of ours.
+            let matters = move |path: &PathBuf| path.starts_with(&main) || locked(&files).contains(path);
             move |result: DebounceEventResult| {
                 let changed = match result {
                     // Our own reading of the files is an access too; it must not look like a change.
@@ -84,7 +80,7 @@ impl Watcher {
             let _ = debouncer.watch(&parent, RecursiveMode::NonRecursive);
         }
         let identity = identity(&main);
-        Ok(Self { debouncer: Some(debouncer), ticks, named, main, identity, others: BTreeSet::new(), listened })
+        Ok(Self { debouncer: Some(debouncer), ticks, named, main, identity, others: BTreeSet::new(), files })
     }
 
     /// Ticks every two seconds, whether something changed or not: for file systems that tell nothing.
@@ -107,7 +103,7 @@ impl Watcher {
             named,
             identity: None,
             others: BTreeSet::new(),
-            listened: Arc::default(),
+            files: Arc::default(),
         }
     }
 
@@ -128,11 +124,13 @@ impl Watcher {
     /// Watches these files too, wherever they lie, and no longer those that were named before.
     pub fn also(&mut self, files: &[PathBuf]) {
         let Some(debouncer) = &mut self.debouncer else { return };
-        let directory = |file: &PathBuf| {
-            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            parent.canonicalize().ok().filter(|parent| !parent.starts_with(&self.main))
-        };
-        let wanted: BTreeSet<PathBuf> = files.iter().filter_map(directory).collect();
+        let files: BTreeSet<PathBuf> = files.iter().flat_map(|file| places(file)).collect();
+        let wanted: BTreeSet<PathBuf> = files
+            .iter()
+            .filter_map(|file| file.parent())
+            .filter(|parent| !parent.starts_with(&self.main))
+            .map(Path::to_owned)
+            .collect();
         for gone in self.others.difference(&wanted) {
             let _ = debouncer.unwatch(gone);
         }
@@ -145,7 +143,7 @@ impl Watcher {
                 }
             }
         }
-        locked(&self.listened).clone_from(&watched);
+        *locked(&self.files) = files;
         self.others = watched;
     }
 
@@ -153,6 +151,17 @@ impl Watcher {
     pub async fn changed(&mut self) -> Option<()> {
         self.ticks.recv().await
     }
+}
+
+/// Where a file lies, and what its own link goes through there: Kubernetes swaps `..data`, and `key -> ..data/key` stays.
+fn places(file: &Path) -> Vec<PathBuf> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(parent), Some(name)) = (parent.canonicalize(), file.file_name()) else { return Vec::new() };
+    let through = file.read_link().ok().and_then(|link| match link.components().next() {
+        Some(Component::Normal(first)) => Some(parent.join(first)),
+        _ => None,
+    });
+    std::iter::once(parent.join(name)).chain(through).collect()
 }
 
 fn directory(path: &Path) -> PathBuf {

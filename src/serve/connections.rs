@@ -75,7 +75,8 @@ pub(super) async fn serve(
     let open = Mutex::new(Some(tokio::net::TcpListener::from_std(listener)?));
     let server = Server::<Peer>::from_listener(Listener { open, shut: door.shut });
     let mut server = server.http1_only().handle(door.handle).first_request_timeout(limits.read);
-    server.http_builder().http1().header_read_timeout(limits.read).max_buf_size(limits.header_bytes);
+    // hyper counts from the end of the answer before, so this is the time to rest as well.
+    server.http_builder().http1().header_read_timeout(limits.idle).max_buf_size(limits.header_bytes);
     let service = router.into_make_service();
     match tls {
         None => server.acceptor(room).serve(service).await,

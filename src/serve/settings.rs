@@ -87,6 +87,8 @@ pub struct Limits {
     pub calls_per_caller: usize,
     /// How long head and body of a request may take, each.
     pub read: Duration,
+    /// How long a connection may rest between two requests.
+    pub idle: Duration,
     /// How long a stopping server goes on while it is not ready.
     pub shutdown_delay: Duration,
     /// How long running calls may take after that.
@@ -650,6 +652,7 @@ impl Reader {
             written.and_then(|written| self.duration(written, &at.get(key))).unwrap_or(default)
         };
         let read = time(&spec.read_timeout, "read_timeout", Duration::from_secs(10));
+        let idle = time(&spec.idle_timeout, "idle_timeout", Duration::from_secs(75));
         let shutdown_delay = time(&spec.shutdown_delay, "shutdown_delay", Duration::from_millis(500));
         let shutdown_grace = time(&spec.shutdown_grace, "shutdown_grace", Duration::from_secs(10));
         let count = |given: Option<u32>, default: usize| {
@@ -664,6 +667,7 @@ impl Reader {
             connections: count(spec.max_connections, 4096).max(1),
             calls_per_caller: count(spec.max_calls_per_caller, 128).max(1),
             read,
+            idle,
             shutdown_delay,
             shutdown_grace,
         }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,6 +24,9 @@ pub(super) struct Watched {
     pub(super) certificate: Option<Certificate>,
     pub(super) server_file: Option<ServerFile>,
 }
+
+/// Within this time the same thing is not said again.
+const SAID_ONCE: Duration = Duration::from_secs(2);
 
 /// Files outside of the directory of bridges.
 fn others(live: &Live, certificate: Option<&Certificate>, server_file: Option<&ServerFile>) -> Vec<PathBuf> {
@@ -66,7 +71,7 @@ pub(super) async fn run(files: Watched, shutdown: CancellationToken) {
             outcome.log();
         }
     }
-    let mut last = String::new();
+    let mut last: Option<(Arc<ReloadOutcome>, Instant)> = None;
     loop {
         let changed = async {
             match &mut watcher {
@@ -95,13 +100,17 @@ pub(super) async fn run(files: Watched, shutdown: CancellationToken) {
             server_file.look();
         }
         if let Some(outcome) = reload(&live, Breaking::ByRule).await {
-            // Who looks every two seconds says the same thing once.
-            let words = outcome.words();
-            let is_news = words != last && !(last.is_empty() && matches!(*outcome, ReloadOutcome::Unchanged));
-            if how != WatchSpec::Poll || asked || is_news {
+            // Who looks every two seconds says the same thing once, and a log in a watched directory doesn't feed itself.
+            let polls = how == WatchSpec::Poll;
+            let was_just_said = last
+                .as_ref()
+                .is_some_and(|(before, at)| (polls || at.elapsed() < SAID_ONCE) && before.words() == outcome.words());
+            let was_refused = last.as_ref().is_some_and(|(before, _)| matches!(**before, ReloadOutcome::Refused(_)));
+            let is_idle_look = polls && !was_refused && matches!(*outcome, ReloadOutcome::Unchanged);
+            if asked || !(was_just_said || is_idle_look) {
                 outcome.log();
             }
-            last = if matches!(*outcome, ReloadOutcome::Refused(_)) { words } else { String::new() };
+            last = Some((outcome, Instant::now()));
         }
         if let Some(watcher) = &mut watcher {
             watcher.also(&others(&live, certificate.as_ref(), server_file.as_ref()));

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -34,8 +35,10 @@ fn raw(server: &Server, bytes: &[u8]) -> String {
 
 #[test]
 fn what_is_too_large_too_deep_or_too_slow_is_refused() {
-    let (_api, server) =
-        serve("{ max_request_bytes: 2KiB, max_header_bytes: 8KiB, max_json_depth: 8, read_timeout: 500ms }");
+    let (_api, server) = serve(
+        "{ max_request_bytes: 2KiB, max_header_bytes: 8KiB, max_json_depth: 8, read_timeout: 500ms, \
+         idle_timeout: 1s }",
+    );
     assert_eq!(server.call("t", &json!({})).text(), "fine");
     let large = server.rpc("/mcp", None, "tools/call", &json!({"name": "t", "arguments": {"x": "y".repeat(3000)}}));
     assert_eq!((large.status, large.json()["error"]["message"].as_str()), (413, Some("The request is too large")));
@@ -54,6 +57,11 @@ fn what_is_too_large_too_deep_or_too_slow_is_refused() {
     let said = raw(&server, head.as_bytes());
     assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("The request came too slowly"), "{said}");
     assert_eq!(server.call("t", &json!({})).text(), "fine");
+    // Whoever has been served may rest for longer than a request may take, and not for ever.
+    let request = format!("GET /nothing HTTP/1.1\r\nhost: {}\r\n\r\n", server.address);
+    let began = SystemTime::now();
+    assert!(raw(&server, request.as_bytes()).starts_with("HTTP/1.1 404 "));
+    assert!(began.elapsed().unwrap() >= Duration::from_secs(1));
 }
 
 #[test]
@@ -126,7 +134,7 @@ fn a_trace_goes_on_to_the_api_and_a_request_has_an_id_everywhere() {
 
 #[test]
 fn a_server_that_is_told_to_stop_ends_its_calls_and_says_so() {
-    let (api, server) = serve("{ shutdown_delay: 20s, shutdown_grace: 20s }");
+    let (api, server) = serve("{ shutdown_delay: 2s, shutdown_grace: 20s }");
     api.answer("/slow", Answer::Silence);
     std::thread::scope(|scope| {
         let call = scope.spawn(|| server.rpc("/mcp", None, "tools/call", &json!({"name": "slow", "arguments": {}})));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Fixture, Server, until};
+use crate::support::{Api, Fixture, Server, until};
 
 fn bridge(answer: &str) -> String {
     format!(
@@ -253,8 +253,12 @@ fn without_a_watch_a_signal_reloads() {
 }
 
 #[test]
-fn what_happens_beside_the_directory_is_no_change() {
-    let server = serve();
+fn what_happens_beside_the_files_is_no_change() {
+    // The server file is watched too, and lies where somebody keeps a log.
+    let mut fixture = Fixture::new().bridge(&bridge("first"));
+    fixture.write("bridges/x.txt", "one");
+    fixture.write("tollbridge.yaml", "limits: { request_timeout: 20s }");
+    let server = fixture.serve();
     until(|| server.log().contains("Watching the bridge files."));
     for number in 0..20 {
         std::fs::write(server.fixture.path().join("audit.jsonl"), format!("{number}")).unwrap();
@@ -262,4 +266,52 @@ fn what_happens_beside_the_directory_is_no_change() {
     write(&server, "test.yaml", &bridge("second"));
     server.wait_for("Reloaded.");
     assert_eq!(count(&server, "Nothing changed"), 0, "{}", server.log());
+}
+
+#[test]
+fn a_log_in_the_watched_directory_does_not_feed_itself() {
+    let mut fixture = Fixture::new().bridge(&bridge("first")).arg("--admin-listen=127.0.0.1:0");
+    fixture.write("bridges/x.txt", "one");
+    let server = fixture.serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    write(&server, "test.yaml", "bridge: test\ntools: 1\n");
+    server.wait_for("Reload refused");
+    // Each look at the files would be answered by a line in the log, and that by a look.
+    for number in 2..5 {
+        write(&server, "out.log", &server.log());
+        let looked = format!("tollbridge_reloads_total{{outcome=\"refused\"}} {number}\n");
+        until(|| server.admin("GET", "/metrics", &[], "").body.contains(&looked));
+    }
+    write(&server, "test.yaml", &bridge("second"));
+    server.wait_for("Reloaded.");
+    assert_eq!(count(&server, "Reload refused"), 1, "{}", server.log());
+}
+
+#[test]
+fn a_secret_is_swapped_as_kubernetes_does_it() {
+    let secrets = tempfile::TempDir::new().unwrap();
+    let place = |name: &str| secrets.path().join(name);
+    for (version, key) in [("..1", "first"), ("..2", "second")] {
+        std::fs::create_dir(place(version)).unwrap();
+        std::fs::write(place(version).join("key"), key).unwrap();
+    }
+    std::os::unix::fs::symlink("..1", place("..data")).unwrap();
+    std::os::unix::fs::symlink("..data/key", place("key")).unwrap();
+    let api = Api::start();
+    let yaml = format!(
+        "bridge: test\nupstream: {{ url: \"{}\", credentials: {{ bearer: \"${{file:{}}}\" }} }}\ntools:\n  \
+         t: {{ description: T., endpoint: GET /t }}\n",
+        api.url(),
+        place("key").display()
+    );
+    let server = Fixture::new().bridge(&yaml).serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    let key = || {
+        let _ = server.call("t", &json!({}));
+        api.last().header("authorization").map(str::to_owned)
+    };
+    assert_eq!(key().as_deref(), Some("Bearer first"));
+    std::os::unix::fs::symlink("..2", place("..data_tmp")).unwrap();
+    std::fs::rename(place("..data_tmp"), place("..data")).unwrap();
+    until(|| key().as_deref() == Some("Bearer second"));
 }
