@@ -3,6 +3,7 @@
 mod admin;
 mod call;
 mod check;
+mod completions;
 mod demo;
 mod describe;
 mod diff;
@@ -92,6 +93,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Print the JSON Schema of bridge files or of the server file, for editors
     Schema(schema::Args),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Args),
 }
 
 /// How to log.
@@ -160,6 +163,7 @@ pub fn run() -> ExitStatus {
         Command::Login(args) => login::run(&args, &mut printer),
         Command::Doctor(args) => doctor::run(&args, &mut printer),
         Command::Schema(args) => schema::run(&args, &mut printer),
+        Command::Completions(args) => completions::run(&args, &mut printer),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::{Answer, Api, Fixture, Provider, binary, root};
 
@@ -206,4 +207,29 @@ fn a_call_becomes_a_test() {
     assert_eq!((code, stdout.starts_with("  - name:")), (2, true), "{stdout}");
     assert!(stderr.contains("it is untouched"), "{stderr}");
     assert_eq!(std::fs::read_to_string(fixture.path().join("notes.yaml")).unwrap(), "tests: []\nmore: 1\n");
+}
+
+#[test]
+fn shells_complete_the_commands() {
+    let script = |shell: &str| {
+        let output = Command::new(binary()).args(["completions", shell]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("tollbridge.bash"), script("bash")).unwrap();
+    let complete = |words: &str| {
+        let command = format!(
+            "source tollbridge.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _tollbridge tollbridge \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("tollbridge roll"), "rollback");
+    assert_eq!(complete("tollbridge reload --allow"), "--allow-breaking");
+    assert_eq!(complete("tollbridge check --format sa"), "sarif");
+    for shell in ["zsh", "fish", "powershell", "elvish"] {
+        assert!(script(shell).contains("rollback"), "{shell}");
+    }
 }
