@@ -315,3 +315,30 @@ fn a_secret_is_swapped_as_kubernetes_does_it() {
     std::fs::rename(place("..data_tmp"), place("..data")).unwrap();
     until(|| key().as_deref() == Some("Bearer second"));
 }
+
+#[test]
+fn connections_and_the_counters_of_limits_survive() {
+    let api = Api::start();
+    let yaml = |description: &str| {
+        format!(
+            "bridge: test\nupstream: {{ url: \"{}\", credentials: none }}\ntools:\n  t: {{ description: {description}, \
+             endpoint: GET /t, rate_limit: {{ calls: 2, per: hour }} }}\n",
+            api.url()
+        )
+    };
+    let server = Fixture::new().bridge(&yaml("First.")).serve();
+    until(|| server.log().contains("Watching the bridge files."));
+    assert!(!server.call("t", &json!({})).is_error());
+    write(&server, "test.yaml", &yaml("Second."));
+    server.wait_for("Reloaded.");
+    assert!(!server.call("t", &json!({})).is_error());
+    assert_eq!(api.connections(), 1);
+    write(&server, "test.yaml", &yaml("Third."));
+    server.wait_for("Reloaded.");
+    assert!(server.call("t", &json!({})).error().starts_with("Rate limit: t was called too often"));
+    assert_eq!(api.requests().len(), 2);
+    // Another limit is counted anew.
+    write(&server, "test.yaml", &yaml("Third.").replace("calls: 2", "calls: 3"));
+    server.wait_for("Reloaded.");
+    assert!(!server.call("t", &json!({})).is_error());
+}

@@ -101,6 +101,7 @@ pub struct Api {
 #[derive(Default)]
 struct ApiState {
     requests: Vec<Recorded>,
+    connections: usize,
     /// Each with what is left to say; the last thing said is said again.
     answers: Vec<(String, Vec<Answer>)>,
 }
@@ -114,6 +115,7 @@ impl Api {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
+                state.lock().unwrap().connections += 1;
                 std::thread::spawn(move || serve_connection(stream, &state));
             }
         });
@@ -136,6 +138,11 @@ impl Api {
 
     pub fn requests(&self) -> Vec<Recorded> {
         self.state.lock().unwrap().requests.clone()
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.state.lock().unwrap().connections
     }
 
     pub fn lines(&self) -> Vec<String> {
