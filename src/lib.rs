@@ -16,6 +16,7 @@
 //! | 0 | [`diag`] | how we speak to the user: findings with a place and a stable code |
 //! | 0 | [`metrics`] | what is counted and timed: the only room that names prometheus-client |
 //! | 0 | [`principal`] | who is calling, nothing about how we know |
+//! | 0 | [`progress`] | how far a call has come |
 //! | 0 | [`quantity`] | durations and sizes as people write them |
 //! | 0 | [`secret`] | text whose secrets are known only at the last moment |
 //! | 0 | [`trace`] | the trace that a call is part of |
@@ -60,6 +61,7 @@ pub mod metrics;
 pub mod net;
 pub mod oauth;
 pub mod principal;
+pub mod progress;
 pub mod quantity;
 pub mod secret;
 pub mod serve;

@@ -5,17 +5,19 @@ mod layout;
 mod plan;
 pub mod prepare;
 mod preview;
+mod questions;
 mod request;
 
 pub use access::{Standing, allow, lacks, standing};
 pub use plan::{Plan, plan};
 pub use prepare::{Owner, prepare};
 pub use preview::{Fragment, FragmentSource, Preview, SourceLine};
+pub use questions::{Asked, Pending, accept, pending};
 pub use request::{
     ACCEPT, Field, FieldValue, Origin, Pair, PathPart, Request, RequestBody, Reveal, Shown, WireBody, collected,
 };
 
-use crate::catalog::ArgumentError;
+use crate::catalog::{ArgumentError, Capability};
 
 /// Why a call gave no result, by who is to blame. `Display` is written for the model: it names no secret and no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +31,15 @@ pub enum CallError {
     /// The caller: for them there is no tool of this name.
     #[error("no such tool: {0}")]
     Unknown(String),
+    /// Nobody yet: these questions come first.
+    #[error("{}", questions::listed(.0))]
+    Unanswered(Vec<Pending>),
+    /// The user: they said no.
+    #[error("The user declined (`{0}`): nothing was sent")]
+    Declined(String),
+    /// The client: it can't do what the tool needs.
+    #[error("This client can't do what the tool needs: {}. Nothing was sent", crate::diag::listed(.0.iter().map(ToString::to_string).collect::<Vec<_>>().iter().map(String::as_str), "and"))]
+    Incapable(Vec<Capability>),
     /// The pace: too many calls in too short a time.
     #[error("{0}")]
     Limited(String),

@@ -207,7 +207,7 @@ fn origin_of(data: &Data) -> Origin {
     if data.is_constant() { Origin::Constant } else { Origin::Computed }
 }
 
-/// What templates see: `args`, `claims` and `server`.
+/// What templates see: `args`, `answers`, `claims` and `server`.
 #[must_use]
 pub fn values(bridge: &Bridge, arguments: &Arguments, who: &Principal) -> Map<String, Value> {
     let server = Map::from_iter([
@@ -216,6 +216,7 @@ pub fn values(bridge: &Bridge, arguments: &Arguments, who: &Principal) -> Map<St
     ]);
     Map::from_iter([
         ("args".to_owned(), arguments.as_map().clone().into()),
+        ("answers".to_owned(), arguments.answers().clone().into()),
         ("claims".to_owned(), claims(bridge, who).into()),
         ("server".to_owned(), server.into()),
     ])

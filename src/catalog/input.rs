@@ -6,6 +6,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
+use super::{Question, Tool};
 use crate::json_schema::{shorten, validator};
 
 /// The input schema of a tool, compiled.
@@ -15,9 +16,17 @@ pub struct Input {
     validator: Validator,
 }
 
-/// Arguments that fit the input schema, defaults filled in. Made only by [`Input::accept`].
+/// Arguments that fit the input schema, defaults filled in, and what was answered to questions. Made only by
+/// [`Input::accept`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Arguments(Map<String, Value>);
+pub struct Arguments {
+    given: Map<String, Value>,
+    answers: Map<String, Value>,
+}
+
+/// What came back to questions, by their names; `null` when one was left unanswered on purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers(pub Map<String, Value>);
 
 /// What is wrong with one argument, in words for the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +102,7 @@ impl Input {
                         arguments.insert(name.clone(), value.clone());
                     }
                 }
-                Ok(Arguments(arguments))
+                Ok(Arguments { given: arguments, answers: Map::new() })
             }
             _ => Err(errors),
         }
@@ -157,19 +166,58 @@ impl Arguments {
     /// The variables of a resource's URI, which are text.
     #[must_use]
     pub fn of_uri(values: &[(String, String)]) -> Self {
-        Self(values.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect())
+        let given = values.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        Self { given, answers: Map::new() }
     }
 
     /// The value of an argument.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.given.get(name)
+    }
+
+    /// With what was answered.
+    #[must_use]
+    pub fn answered(mut self, answers: &Answers) -> Self {
+        self.answers = answers.known();
+        self
+    }
+
+    /// What was answered, by the names of questions.
+    #[must_use]
+    pub fn answers(&self) -> &Map<String, Value> {
+        &self.answers
     }
 
     /// All arguments as one JSON object.
     #[must_use]
     pub fn as_map(&self) -> &Map<String, Value> {
-        &self.0
+        &self.given
+    }
+}
+
+// === impl Answers ===
+
+impl Answers {
+    /// Whether a question needs not be asked any more. Nobody gets past a required one by leaving it open.
+    #[must_use]
+    pub fn has(&self, question: &Question) -> bool {
+        self.0.get(&question.name).is_some_and(|answer| !question.required || !answer.is_null())
+    }
+
+    /// With a yes to everything that is only to be confirmed: for whoever wants to see what comes after it.
+    #[must_use]
+    pub fn agreeing(mut self, tool: &Tool) -> Self {
+        for question in tool.questions.iter().filter(|question| question.is_plain()) {
+            self.0.entry(question.name.clone()).or_insert_with(|| Value::Object(Map::new()));
+        }
+        self
+    }
+
+    /// Those that say something.
+    #[must_use]
+    pub fn known(&self) -> Map<String, Value> {
+        self.0.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 }
 

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::config::Revision;
 use crate::config::variable::Variable;
 use crate::diag::Span;
+use crate::json_schema::Checker;
 use crate::principal::ClaimPath;
 use crate::secret::Text;
 use crate::shape::{Pages, Part, Shape};
@@ -31,7 +32,7 @@ use crate::template::{Condition, Leaf, Templates};
 pub use crate::breaker::BreakerDef;
 pub use data::{Data, Rendered};
 pub use diff::{CatalogDiff, Written};
-pub use input::{ArgumentError, Arguments, Input};
+pub use input::{Answers, ArgumentError, Arguments, Input};
 pub use path::{DotSegment, PathTemplate, PathValue, encode_segment};
 pub use uri::UriTemplate;
 
@@ -202,6 +203,10 @@ pub struct Tool {
     pub shape_claims: Vec<String>,
     /// The output schema as clients see it.
     pub output: Option<Map<String, Value>>,
+    /// What is asked before the call, each after those whose answers it uses.
+    pub questions: Vec<Question>,
+    /// What the client must be able to do, whatever is asked.
+    pub requires: Vec<Capability>,
     /// What a caller needs.
     pub access: Access,
     /// How often it may be called.
@@ -214,6 +219,59 @@ pub struct Tool {
     pub place: String,
     /// What is written.
     pub written: Written,
+}
+
+/// A question that is answered before a call.
+#[derive(Debug)]
+pub struct Question {
+    /// Its name: where templates find the answer, under `answers`.
+    pub name: String,
+    /// What is asked, and of whom.
+    pub kind: QuestionKind,
+    /// Whether the call is refused without an answer.
+    pub required: bool,
+    /// The condition under which it is asked.
+    pub when: Option<Leaf>,
+    /// The questions whose answers it uses.
+    pub after: Vec<String>,
+}
+
+/// What is asked, and of whom.
+#[derive(Debug)]
+pub enum QuestionKind {
+    /// The user fills in a form; no field means yes or no.
+    Form {
+        /// What the user reads.
+        message: Leaf,
+        /// The fields.
+        schema: Map<String, Value>,
+        /// Checks what comes back.
+        check: Checker,
+    },
+    /// The user opens a page.
+    Page {
+        /// What the user reads.
+        message: Leaf,
+        /// The page.
+        url: Leaf,
+    },
+    /// The client's model writes a text.
+    Sample(Leaf),
+    /// The client says which folders the user works with.
+    Roots,
+}
+
+/// Something that not every client can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Capability {
+    /// Asks the user to fill in a form.
+    Form,
+    /// Asks the user to open a page.
+    Page,
+    /// Asks its own model.
+    Sampling,
+    /// Knows which folders the user works with.
+    Roots,
 }
 
 /// What a caller needs to call a tool; all of it at once.
@@ -410,6 +468,8 @@ pub struct Resource {
     pub bridge: usize,
     /// What it holds.
     pub content: ResourceContent,
+    /// What clients suggest for the variables of its URI.
+    pub complete: IndexMap<String, Vec<String>>,
     /// Hints for clients.
     pub annotations: ResourceAnnotations,
     /// What is written.
@@ -464,6 +524,8 @@ pub struct Prompt {
     pub bridge: usize,
     /// What the user fills in.
     pub arguments: Vec<PromptArgument>,
+    /// What is asked before the messages are made.
+    pub questions: Vec<Question>,
     /// The messages.
     pub messages: Vec<(Role, Part)>,
     /// What is written.
@@ -481,6 +543,8 @@ pub struct PromptArgument {
     pub description: Option<String>,
     /// Whether it must be filled in.
     pub required: bool,
+    /// What clients suggest.
+    pub complete: Vec<String>,
 }
 
 /// A condition of a template and where the template stands.
@@ -519,6 +583,51 @@ impl Catalog {
             return Some((resource, Vec::new()));
         }
         self.resource_templates.iter().find_map(|resource| resource.uri.read(uri).map(|values| (resource, values)))
+    }
+}
+
+// === impl Question ===
+
+impl Question {
+    /// Whether it asks for a yes or no and nothing else.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let QuestionKind::Form { schema, .. } = &self.kind else { return false };
+        schema.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
+    }
+
+    /// Whether the answer says that somebody agreed, or has done something.
+    #[must_use]
+    pub fn is_consent(&self) -> bool {
+        self.is_plain() || matches!(self.kind, QuestionKind::Page { .. })
+    }
+}
+
+// === impl QuestionKind ===
+
+impl QuestionKind {
+    /// What a client needs to be able to do for it.
+    #[must_use]
+    pub fn needs(&self) -> Capability {
+        match self {
+            Self::Form { .. } => Capability::Form,
+            Self::Page { .. } => Capability::Page,
+            Self::Sample(_) => Capability::Sampling,
+            Self::Roots => Capability::Roots,
+        }
+    }
+}
+
+// === impl Capability ===
+
+impl fmt::Display for Capability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Form => "elicitation",
+            Self::Page => "elicitation by URL",
+            Self::Sampling => "sampling",
+            Self::Roots => "roots",
+        })
     }
 }
 

@@ -60,6 +60,9 @@ pub(super) struct Args {
     /// Call as nobody in particular, without checking a token
     #[arg(long)]
     no_auth: bool,
+    /// What is answered to a question of `ask`: NAME:=JSON or NAME=TEXT; may be repeated. `confirm=yes` confirms
+    #[arg(long, value_name = "ANSWER")]
+    answer: Vec<String>,
     /// Print the result as the protocol has it: JSON
     #[arg(long)]
     raw: bool,
@@ -96,6 +99,7 @@ fn here(args: &Args, token: Option<&SecretString>, printer: &mut Printer) -> Res
         ));
         return Err(ExitStatus::Usage);
     }
+    let answers = given::answers(&args.answer, printer)?;
     let recording = snapshot.recording();
     let limit = settings.request_timeout;
     let called = block_on(async {
@@ -103,7 +107,7 @@ fn here(args: &Args, token: Option<&SecretString>, printer: &mut Printer) -> Res
             Some(token) => principal(settings.auth.clone(), token).await?,
             None => Principal::anonymous(),
         };
-        let call = recording.call(tool, arguments.clone(), &who);
+        let call = recording.call(tool, arguments.clone(), &answers, &who);
         let late = |_| {
             let words = format!("The call did not end within {}", show_duration(limit));
             Err(CallError::Upstream(words))

@@ -28,6 +28,10 @@ pub(super) struct Args {
     /// What the model passes: NAME=VALUE, NAME:=JSON, or @FILE for an object of arguments (@- for standard input)
     #[arg(value_name = "ARGUMENT")]
     arguments: Vec<String>,
+    /// What is answered to a question of `ask`: NAME:=JSON or NAME=TEXT; may be repeated. What is only to be confirmed is
+    /// taken as confirmed
+    #[arg(long, value_name = "ANSWER")]
+    answer: Vec<String>,
     /// What the caller's token says: NAME=VALUE, NAME:=JSON, or a JSON or YAML file; may be repeated
     #[arg(long, value_name = "CLAIMS")]
     claims: Vec<String>,
@@ -58,8 +62,9 @@ fn explain(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus>
     let (bridge, tool) = definitions.tool(&args.tool, printer)?;
     let arguments = given::arguments(&args.arguments, tool.input.schema(), printer)?;
     let who = given::caller(&args.claims, printer)?;
+    let answers = given::answers(&args.answer, printer)?.agreeing(tool);
     let mut request = None;
-    let plan = call::plan(&definitions.catalog, tool, arguments, &who);
+    let plan = call::plan(&definitions.catalog, tool, arguments, &answers, &who);
     let planned =
         plan.and_then(|plan| describe::preliminary(&definitions.catalog, bridge, tool, &who, plan, &mut request));
     let status = if planned.is_ok() { ExitStatus::Fine } else { ExitStatus::Findings };

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ExitStatus;
 use super::print::Printer;
+use crate::catalog::Answers;
 use crate::config;
 use crate::diag::Findings;
 use crate::principal::Principal;
@@ -50,6 +51,20 @@ fn argument(word: &str, schema: &Map<String, Value>) -> Result<Map<String, Value
         Given::Json(value) => value,
     };
     Ok(Map::from_iter([(name, value)]))
+}
+
+/// Reads answers to questions: `name=text` or `name:=json`.
+pub(super) fn answers(written: &[String], printer: &mut Printer) -> Result<Answers, ExitStatus> {
+    let mut answers = Map::new();
+    for word in written {
+        let read = pair(word).and_then(|pair| match pair {
+            Some((name, Given::Text(text))) => Ok((name, text.into())),
+            Some((name, Given::Json(value))) => Ok((name, value)),
+            None => Err(Unread::Words(format!("the answer `{word}` can't be read: write NAME=TEXT or NAME:=JSON"))),
+        });
+        answers.extend([read.map_err(|unread| unread.tell(printer))?]);
+    }
+    Ok(Answers(answers))
 }
 
 /// Reads the claims of a caller: `name=text`, `name:=json`, or the name of a JSON or YAML file (`-` for standard input).

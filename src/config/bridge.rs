@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 
 use super::case::CaseSpec;
 use super::client::ClientSpec;
+use super::server::True;
 
 /// A bridge file: one upstream API, its tools, its resources and its prompts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -325,6 +326,18 @@ pub struct ToolSpec {
     /// The parts of the HTTP request, by name. Each has exactly one source: the model (its JSON Schema), a claim, or a value.
     /// Example: `{ employee: { claim: gpid }, start: { type: string, format: date } }`
     pub parameters: IndexMap<String, ParamSpec>,
+    /// What the user is asked to confirm before anything is sent; who declines sends nothing. The same as a question of `ask`
+    /// without fields, asked last.
+    /// Example: `"Submit {{ args.days }} days off from {{ args.start }}?"`
+    pub confirm: Option<String>,
+    /// Questions that are answered before the call, by name; `{{ answers.reason.text }}` is an answer. A question whose words use
+    /// an answer is asked after that one; `{{ answers.reason.text if answers.reason }}` is left out where it was not asked. A client
+    /// that can't ask is refused, and nothing is sent.
+    /// Example: `{ reason: { message: "Why?", schema: { type: object, properties: { text: { type: string } }, required: [text] } } }`
+    pub ask: IndexMap<String, AskSpec>,
+    /// What the client must be able to do; a call of any other is refused. What questions need is asked for anyway.
+    /// Example: `[elicitation]`
+    pub requires: Vec<CapabilitySpec>,
     /// The request body, when it is not simply the body parameters as one JSON object.
     /// Example: `{ json: { from: "{{ args.start }}" } }`
     pub body: Option<BodySpec>,
@@ -349,6 +362,47 @@ pub struct ToolSpec {
     /// How long the request of this tool may take. Default: the upstream's.
     /// Example: `5s`
     pub timeout: Option<String>,
+}
+
+/// A question, exactly one of `schema`, `url`, `sample` and `roots`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AskSpec {
+    /// What the user reads.
+    /// Example: `"Why do you need {{ args.days }} days off?"`
+    pub message: Option<String>,
+    /// The fields of a form: the JSON Schema of an object with texts, numbers, booleans and choices, and nothing nested.
+    /// Example: `{ type: object, properties: { text: { type: string, maxLength: 200 } }, required: [text] }`
+    pub schema: Option<Map<String, Value>>,
+    /// A page that the user opens and comes back from, for what must not pass through the client.
+    /// Example: `"https://sign.example.com/start?order={{ args.order }}"`
+    pub url: Option<String>,
+    /// What the client's own model is asked. The protocol has deprecated it.
+    /// Example: `"Sum up in one line: {{ args.note }}"`
+    pub sample: Option<String>,
+    /// The folders that the user works with. The protocol has deprecated it.
+    /// Example: `true`
+    pub roots: Option<True>,
+    /// A condition, without `{{ }}`, under which it is asked.
+    /// Example: `args.days > 10`
+    pub when: Option<String>,
+    /// `false`: who declines, and a client that can't ask, go on without an answer. Default: `true`.
+    /// Example: `false`
+    pub required: Option<bool>,
+}
+
+/// Something that not every client can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CapabilitySpec {
+    /// Asks the user to fill in a form.
+    Elicitation,
+    /// Asks the user to open a page.
+    ElicitationUrl,
+    /// Asks its own model. Deprecated.
+    Sampling,
+    /// Knows which folders the user works with. Deprecated.
+    Roots,
 }
 
 /// How to get from one page of an answer to the next.
@@ -736,6 +790,9 @@ pub struct ResourceSpec {
     /// the query.
     /// Example: `GET /policies/{name}`
     pub endpoint: Option<String>,
+    /// What clients suggest for the variables of the URI, by name.
+    /// Example: `{ name: [time-off, travel] }`
+    pub complete: IndexMap<String, Vec<String>>,
     /// Hints for clients.
     /// Example: `{ audience: [user], priority: 0.5 }`
     pub annotations: ResourceAnnotationsSpec,
@@ -780,6 +837,10 @@ pub struct PromptSpec {
     /// What the user fills in, by name.
     /// Example: `{ month: { description: Month, required: true } }`
     pub arguments: IndexMap<String, PromptArgumentSpec>,
+    /// Questions that are answered before the messages are made, by name; `{{ answers.reason.text }}` is an answer. A question whose words use
+    /// an answer is asked after that one. A client that can't ask is refused.
+    /// Example: `{ reason: { message: "Why?", schema: { type: object, properties: { text: { type: string } }, required: [text] } } }`
+    pub ask: IndexMap<String, AskSpec>,
     /// The messages; they may use the arguments as `{{ name }}`.
     /// Example: `[{ role: user, text: "Plan my vacation in {{ month }}." }]`
     pub messages: Vec<PromptMessageSpec>,
@@ -798,6 +859,9 @@ pub struct PromptArgumentSpec {
     /// Whether it must be filled in. Default: `false`.
     /// Example: `true`
     pub required: bool,
+    /// What clients suggest while the user types.
+    /// Example: `[January, February, March]`
+    pub complete: Vec<String>,
 }
 
 /// A message of a prompt: who says it, and one piece of content.

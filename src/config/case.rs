@@ -64,6 +64,10 @@ pub struct StepSpec {
     /// What the model passes to the tool, or the user to the prompt.
     /// Example: `{ start_date: "2026-01-05" }`
     pub arguments: Map<String, Value>,
+    /// What is answered to the questions of `ask`, by name. What is only to be confirmed is confirmed, unless `confirm: null`
+    /// stands here.
+    /// Example: `{ reason: { text: Family } }`
+    pub answers: Map<String, Value>,
     /// What the API answers: the same to every request, or a list of answers, one to each. Default: status 200 with `{}`.
     /// Example: `{ status: 200, json: { shifts: [] } }`
     pub upstream: Option<RepliesSpec>,

@@ -16,8 +16,8 @@ use tokio::sync::watch as channel;
 
 use crate::call::{self, CallError, Owner, Plan, Request};
 use crate::catalog::{
-    Arguments, Bridge, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool, UpstreamDef,
-    VariableUse,
+    Answers, Arguments, Bridge, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool,
+    UpstreamDef, VariableUse,
 };
 use crate::config::Revision;
 use crate::config::variable::Source;
@@ -25,6 +25,7 @@ use crate::diag::Findings;
 use crate::json_schema::shorten;
 use crate::metrics::Metrics;
 use crate::principal::Principal;
+use crate::progress;
 use crate::quantity::show_duration;
 use crate::secret::Secrets;
 use crate::shape::{Content, Embedded, Outcome, PartError, Reply, Shape};
@@ -136,9 +137,10 @@ impl<U: Upstream> Snapshot<U> {
         &self,
         tool: &Tool,
         arguments: Map<String, Value>,
+        answers: &Answers,
         who: &Principal,
     ) -> Result<Outcome, CallError> {
-        let Plan { bridge, arguments, request } = call::plan(&self.catalog, tool, arguments, who)?;
+        let Plan { bridge, arguments, request } = call::plan(&self.catalog, tool, arguments, answers, who)?;
         let values = || call::prepare::values(bridge, &arguments, who);
         let failed = |error| call::prepare::template_failure("`response`", &error);
         self.admit(tool, who).await?;
@@ -169,10 +171,12 @@ impl<U: Upstream> Snapshot<U> {
                 return Ok(kept);
             }
         }
+        progress::tell(|| "The API is asked".to_owned());
         let reply = match &operation.pages {
             None => upstream.send(request, who).await?,
             Some(pages) => pages::all(upstream, request, pages, who).await?,
         };
+        progress::tell(|| "The API has answered".to_owned());
         if let Some((cache, key)) = cache {
             cache.keep(key, &reply);
         }
@@ -263,9 +267,14 @@ impl<U: Upstream> Snapshot<U> {
     /// Makes the messages of a prompt.
     ///
     /// # Errors
-    /// Returns [`CallError::Argument`] for arguments that are missing or unknown, and [`CallError::Internal`] when a
-    /// template fails.
-    pub fn prompt(&self, prompt: &Prompt, arguments: &Map<String, Value>) -> Result<Vec<(Role, Content)>, CallError> {
+    /// Returns [`CallError::Argument`] for arguments that are missing or unknown, [`CallError::Unanswered`] when questions
+    /// come first, and [`CallError::Internal`] when a template fails.
+    pub fn prompt(
+        &self,
+        prompt: &Prompt,
+        arguments: &Map<String, Value>,
+        answers: &Answers,
+    ) -> Result<Vec<(Role, Content)>, CallError> {
         let mut errors = Vec::new();
         for name in arguments.keys().filter(|name| !prompt.arguments.iter().any(|known| known.name == **name)) {
             errors.push(format!("unexpected argument `{}`", shorten(name)));
@@ -282,7 +291,16 @@ impl<U: Upstream> Snapshot<U> {
         if !errors.is_empty() {
             return Err(CallError::Argument(errors));
         }
-        let scope = Scope::new(arguments);
+        let values = || {
+            let mut values = arguments.clone();
+            values.insert("answers".to_owned(), answers.known().into());
+            values
+        };
+        let unanswered = call::pending(&self.catalog.templates, &prompt.questions, &values, answers)?;
+        if !unanswered.is_empty() {
+            return Err(CallError::Unanswered(unanswered));
+        }
+        let scope = Scope::new(&values());
         let mut messages = Vec::with_capacity(prompt.messages.len());
         for (role, part) in &prompt.messages {
             let content = part.render(&self.catalog.templates, &scope).map_err(|error| match error {

@@ -1,23 +1,27 @@
 //! Between our types and rmcp's.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
-    Annotations as McpAnnotations, AudioContent, CallToolResult, ContentBlock, ErrorData, GetPromptResult,
-    Prompt as McpPrompt, PromptArgument as McpPromptArgument, PromptMessage, Resource as McpResource, ResourceContents,
-    ResourceTemplate as McpResourceTemplate, Role as McpRole, Tool as McpTool, ToolAnnotations,
+    Annotations as McpAnnotations, AudioContent, CallToolResult, CompleteResult, CompletionInfo, ContentBlock,
+    ErrorData, GetPromptResult, Prompt as McpPrompt, PromptArgument as McpPromptArgument, PromptMessage,
+    Resource as McpResource, ResourceContents, ResourceTemplate as McpResourceTemplate, Role as McpRole,
+    Tool as McpTool, ToolAnnotations,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::caller::TOKEN_ARGUMENT;
 use crate::call::CallError;
-use crate::catalog::{Annotations, Catalog, Prompt, Resource, ResourceAnnotations, Role, Tool};
+use crate::catalog::{Annotations, Catalog, Prompt, Resource, ResourceAnnotations, ResourceContent, Role, Tool};
 use crate::config::Revision;
 use crate::live::ResourceBody;
 use crate::shape::{Content, Embedded, Outcome};
@@ -38,6 +42,8 @@ pub(super) struct Lists {
     pub(super) resource_hashes: Vec<(usize, String)>,
     /// The same of prompts.
     pub(super) prompt_hashes: Vec<(usize, String)>,
+    /// What changes with the content of each resource and template, by URI.
+    pub(super) contents: HashMap<String, u64>,
 }
 
 // === impl Lists ===
@@ -58,6 +64,7 @@ impl Lists {
             hashes: tools.iter().map(|(_, tool)| hash(tool)).collect(),
             resource_hashes: hashes(&resources).chain(hashes(&templates)).collect(),
             prompt_hashes: hashes(&prompts).collect(),
+            contents: all_resources(catalog).map(|it| (it.uri.as_str().to_owned(), content_mark(it))).collect(),
             tools,
             resources,
             templates,
@@ -65,6 +72,21 @@ impl Lists {
             hides_tools: catalog.tools.values().any(|tool| tool.access.hides()),
         }
     }
+}
+
+fn all_resources(catalog: &Catalog) -> impl Iterator<Item = &Resource> {
+    catalog.resources.values().chain(&catalog.resource_templates)
+}
+
+fn content_mark(resource: &Resource) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match &resource.content {
+        ResourceContent::Fixed(text) => text.hash(&mut hasher),
+        ResourceContent::Blob(bytes) => bytes.hash(&mut hasher),
+        ResourceContent::Json(_) | ResourceContent::Text(_) | ResourceContent::Endpoint(_) => {}
+    }
+    format!("{:?}", resource.written).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
@@ -196,6 +218,17 @@ fn mcp_template(resource: &Resource) -> McpResourceTemplate {
     converted
 }
 
+/// Those of the known values that begin as the user has begun to type.
+pub(super) fn completion(known: &[String], begun: &str) -> CompleteResult {
+    let begun = begun.to_lowercase();
+    let fitting: Vec<&String> = known.iter().filter(|value| value.to_lowercase().starts_with(&begun)).collect();
+    let mut completion = CompletionInfo::default();
+    completion.total = u32::try_from(fitting.len()).ok();
+    completion.has_more = Some(fitting.len() > CompletionInfo::MAX_VALUES);
+    completion.values = fitting.into_iter().take(CompletionInfo::MAX_VALUES).cloned().collect();
+    CompleteResult::new(completion)
+}
+
 /// The result of a call. What the model can learn from is a result with `isError`; only our own failures are protocol
 /// errors.
 pub(super) fn call_result(tool: &str, outcome: Result<Outcome, CallError>) -> Result<CallToolResult, ErrorData> {
@@ -208,7 +241,13 @@ pub(super) fn call_result(tool: &str, outcome: Result<Outcome, CallError>) -> Re
             Ok(result)
         }
         Err(
-            error @ (CallError::Argument(_) | CallError::Denied(_) | CallError::Limited(_) | CallError::Upstream(_)),
+            error @ (CallError::Argument(_)
+            | CallError::Denied(_)
+            | CallError::Unanswered(_)
+            | CallError::Declined(_)
+            | CallError::Incapable(_)
+            | CallError::Limited(_)
+            | CallError::Upstream(_)),
         ) => Ok(CallToolResult::error(vec![ContentBlock::text(error.to_string())])),
         Err(error @ CallError::Unknown(_)) => Err(ErrorData::invalid_params(error.to_string(), None)),
         Err(error @ CallError::Internal { .. }) => {

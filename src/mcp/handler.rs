@@ -1,18 +1,21 @@
 //! The MCP methods. No tool is known here: everything comes from the running snapshot.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, GetPromptRequestParams,
-    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
-    SubscriptionFilter, Tool as McpTool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, DiscoverResult,
+    ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
 };
+#[expect(deprecated, reason = "clients of older protocols ask for log messages, and their requirements do")]
+use rmcp::model::{LoggingLevel, SetLevelRequestParams};
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
@@ -21,13 +24,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span};
 
+use super::ask::{About, Interview, Said, Seal, Stop};
 use super::caller::{self, Caller};
 use super::convert::{self, Lists};
+use super::run::{Instead, Run};
 use super::slots::Slots;
 use super::{Options, listen};
 use crate::audit::{Audit, Entry};
 use crate::call::{self, CallError, Standing};
-use crate::catalog::{Bridge, Tool};
+use crate::catalog::{Bridge, Prompt, Resource, Tool};
 use crate::live::{Live, Snapshot};
 use crate::metrics::{CallRecord, Metrics};
 use crate::principal::Principal;
@@ -42,11 +47,12 @@ const TTL_MS: u64 = 5_000;
 pub struct Shared {
     live: Arc<Live>,
     caller: Caller,
-    call_timeout: Duration,
+    pub(super) call_timeout: Duration,
+    pub(super) seal: Seal,
     lists: ArcSwapOption<Lists>,
-    audit: Option<Arc<Audit>>,
+    pub(super) audit: Option<Arc<Audit>>,
     metrics: Arc<Metrics>,
-    slots: Arc<Slots>,
+    pub(super) slots: Arc<Slots>,
     stopping: CancellationToken,
     /// Knows of calls that are running.
     running: TaskTracker,
@@ -59,6 +65,11 @@ pub struct Handler {
     shared: Arc<Shared>,
     /// A second `initialize` would confuse rmcp about the era of the session, so it is refused.
     initialized: AtomicBool,
+    /// How much the session wants to be told.
+    #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
+    level: Mutex<Option<LoggingLevel>>,
+    /// The resources that the session wants to hear of.
+    followed: Arc<Mutex<BTreeSet<String>>>,
     /// Is cancelled when the session ends and its handler goes.
     ended: DropGuard,
 }
@@ -67,11 +78,12 @@ pub struct Handler {
 
 impl Shared {
     pub(super) fn new(live: Arc<Live>, caller: Caller, options: Options) -> Self {
-        let Options { call_timeout, audit, metrics, calls_per_caller, stopping } = options;
+        let Options { call_timeout, audit, metrics, calls_per_caller, stopping, shared } = options;
         Self {
             live,
             caller,
             call_timeout,
+            seal: Seal::new(shared),
             lists: ArcSwapOption::empty(),
             audit,
             metrics,
@@ -148,11 +160,14 @@ impl Handler {
         Self {
             shared: Arc::clone(shared),
             initialized: AtomicBool::new(false),
+            level: Mutex::default(),
+            followed: Arc::default(),
             ended: CancellationToken::new().drop_guard(),
         }
     }
 
     /// Name, version and capabilities, with the instructions of the bridges in scope.
+    #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
     fn info(&self, scope: Option<&str>) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
@@ -161,6 +176,9 @@ impl Handler {
             .enable_resources_list_changed()
             .enable_prompts()
             .enable_prompts_list_changed()
+            .enable_resources_subscribe()
+            .enable_completions()
+            .enable_logging()
             .build();
         let mut info = ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
@@ -184,38 +202,32 @@ impl Handler {
             .get(name)
             .filter(|tool| in_scope(&snapshot, tool.bridge, caller::scope(&context.extensions)))
             .ok_or_else(|| ErrorData::invalid_params(CallError::Unknown(name.to_owned()).to_string(), None))?;
-        let mut arguments = request.arguments.unwrap_or_default();
-        let needs_identity = tool.needs_identity(&snapshot.catalog);
-        let limit = self.shared.call_timeout;
-        let mut who = None;
-        let mut audited = None;
-        let run = async {
-            if let Some(audit) = &self.shared.audit {
-                audit.ready().map_err(|unwritten| CallError::Upstream(unwritten.to_string()))?;
-            }
-            let caller = self.shared.caller.of(&context.extensions, &mut arguments, needs_identity).await?;
-            let caller = who.insert(caller);
-            let _slot = self.shared.slots.take(caller)?;
-            audited = tool.audits_arguments.then(|| arguments.clone());
-            snapshot.call(tool, arguments, caller).await
+        let lists = self.shared.lists(&snapshot);
+        let index = snapshot.catalog.tools.get_index_of(name);
+        let definition = index.and_then(|index| lists.hashes.get(index)).map_or("", String::as_str);
+        let mut run = Run {
+            shared: &self.shared,
+            snapshot: &snapshot,
+            tool,
+            definition,
+            context,
+            arguments: request.arguments.unwrap_or_default(),
+            said: Said::new(request.input_responses, request.request_state),
+            who: None,
+            audited: None,
+            level: *self.level.lock().unwrap_or_else(PoisonError::into_inner),
+            instead: None,
         };
-        let mut outcome = tokio::select! {
-            // The client has gone or has cancelled: the request to the API is dropped with the future.
-            () = context.ct.cancelled() => Err(CallError::Upstream("the call was cancelled".to_owned())),
-            ended = timeout(limit, run) => ended.unwrap_or_else(|_| {
-                Err(CallError::Upstream(format!("The call did not end within {}", show_duration(limit))))
-            }),
-        };
+        let mut outcome = run.outcome().await;
+        let Run { who, audited, instead, .. } = run;
         if let Some(audit) = &self.shared.audit {
-            let lists = self.shared.lists(&snapshot);
-            let index = snapshot.catalog.tools.get_index_of(name);
             let bridge = snapshot.catalog.bridge(tool.bridge);
             let entry = Entry {
                 request_id: &id,
                 method: "tools/call",
                 bridge: bridge.map(|bridge| bridge.name.as_str()),
                 subject: Some(name),
-                definition: index.and_then(|index| lists.hashes.get(index)).map(String::as_str),
+                definition: Some(definition),
                 who: who.as_ref(),
                 claims: bridge
                     .zip(who.as_ref())
@@ -235,11 +247,41 @@ impl Handler {
         let elapsed = started.elapsed();
         self.shared.called(name, &id, who.as_ref(), &outcome, elapsed);
         info!(tool = name, outcome = word(&outcome), elapsed_ms = elapsed.as_millis(), "Call.");
-        convert::call_result(name, outcome).map(Into::into)
+        match instead {
+            Some(Instead::Ask(asked)) => Ok((*asked).into()),
+            Some(Instead::Refuse(refusal)) => Err(refusal),
+            None => convert::call_result(name, outcome).map(Into::into),
+        }
     }
 }
 
 impl Handler {
+    fn resource<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        uri: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(&'s Resource, Vec<(String, String)>), ErrorData> {
+        let found = snapshot.catalog.resource(uri);
+        found
+            .filter(|(resource, _)| in_scope(snapshot, resource.bridge, caller::scope(&context.extensions)))
+            .ok_or_else(|| {
+                ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri })))
+            })
+    }
+
+    fn prompt<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        name: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<&'s Prompt, ErrorData> {
+        let found = snapshot.catalog.prompts.get(name);
+        found
+            .filter(|prompt| in_scope(snapshot, prompt.bridge, caller::scope(&context.extensions)))
+            .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {name}"), None))
+    }
+
     /// Records that public data was handed out.
     fn audit_read(
         &self,
@@ -285,7 +327,68 @@ impl ServerHandler for Handler {
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let NotificationContext { peer, extensions, .. } = context;
         let ended = self.ended.token().clone();
-        listen::session(Arc::clone(&self.shared), peer, extensions, ended);
+        listen::session(Arc::clone(&self.shared), peer, extensions, ended, Arc::clone(&self.followed));
+    }
+
+    #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
+    async fn set_level(&self, request: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.level);
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let snapshot = self.shared.live.load();
+        self.resource(&snapshot, &request.uri, &context)?;
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed.len() >= listen::MOST_FOLLOWED && !followed.contains(&request.uri) {
+            let most = listen::MOST_FOLLOWED;
+            return Err(ErrorData::invalid_params(format!("a session follows {most} resources at most"), None));
+        }
+        followed.insert(request.uri);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.uri);
+        Ok(())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let name = &request.argument.name;
+        let unknown = |what: &str, of: &str| ErrorData::invalid_params(format!("no such {what}: {of}"), None);
+        let known: &[String] = match &request.r#ref {
+            Reference::Prompt(prompt) => {
+                let found = self.prompt(&snapshot, &prompt.name, &context)?;
+                let argument = found.arguments.iter().find(|argument| argument.name == *name);
+                &argument.ok_or_else(|| unknown("argument", name))?.complete
+            }
+            Reference::Resource(reference) => {
+                let mut templates = snapshot.catalog.resource_templates.iter();
+                let found = templates
+                    .find(|resource| resource.uri.as_str() == reference.uri)
+                    .filter(|resource| in_scope(&snapshot, resource.bridge, caller::scope(&context.extensions)))
+                    .ok_or_else(|| unknown("resource template", &reference.uri))?;
+                if !found.uri.variables().any(|variable| variable == name) {
+                    return Err(unknown("variable", name));
+                }
+                found.complete.get(name).map(Vec::as_slice).unwrap_or_default()
+            }
+            _ => return Err(ErrorData::invalid_params("only prompts and resource templates are completed", None)),
+        };
+        Ok(convert::completion(known, &request.argument.value))
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -376,13 +479,7 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let snapshot = self.shared.live.load();
         let uri = request.uri;
-        let (resource, variables) = snapshot
-            .catalog
-            .resource(&uri)
-            .filter(|(resource, _)| in_scope(&snapshot, resource.bridge, caller::scope(&context.extensions)))
-            .ok_or_else(|| {
-                ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri })))
-            })?;
+        let (resource, variables) = self.resource(&snapshot, &uri, &context)?;
         let limit = self.shared.call_timeout;
         let run = async {
             snapshot.read(resource, &variables).await.map_err(|error| {
@@ -423,20 +520,45 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let snapshot = self.shared.live.load();
-        let prompt = snapshot
-            .catalog
-            .prompts
-            .get(&request.name)
-            .filter(|prompt| in_scope(&snapshot, prompt.bridge, caller::scope(&context.extensions)))
-            .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {}", request.name), None))?;
+        let prompt = self.prompt(&snapshot, &request.name, &context)?;
         let arguments = request.arguments.unwrap_or_default();
-        let messages = snapshot.prompt(prompt, &arguments).map_err(|error| {
+        let lists = self.shared.lists(&snapshot);
+        let definition = snapshot.catalog.prompts.get_index_of(&prompt.name);
+        let about = About {
+            method: "prompts/get",
+            name: &prompt.name,
+            definition: definition.and_then(|index| lists.prompt_hashes.get(index)).map_or("", |(_, hash)| hash),
+            arguments: &arguments,
+            caller: caller::principal(&context.extensions).map(Principal::identity).unwrap_or_default(),
+        };
+        let said = Said::new(request.input_responses, request.request_state);
+        let refused = |error: CallError| {
             error.log(&prompt.name);
             match error {
-                CallError::Argument(_) => ErrorData::invalid_params(error.to_string(), None),
-                _ => ErrorData::internal_error(error.to_string(), None),
+                CallError::Internal { .. } => ErrorData::internal_error(error.to_string(), None),
+                _ => ErrorData::invalid_params(error.to_string(), None),
             }
-        })?;
+        };
+        let made = async {
+            let mut interview = Interview::begin(&self.shared.seal, &prompt.questions, about, &said, &context).await?;
+            loop {
+                match snapshot.prompt(prompt, &arguments, &interview.answers) {
+                    Err(CallError::Unanswered(pending)) => interview.ask(pending).await?,
+                    Err(error) => return Err(Stop::Failed(error)),
+                    Ok(messages) => {
+                        if interview.may_go_on().await {
+                            return Ok(messages);
+                        }
+                    }
+                }
+            }
+        };
+        let messages = match made.await {
+            Ok(messages) => messages,
+            Err(Stop::Ask(asked)) => return Ok((*asked).into()),
+            Err(Stop::Refuse(refusal)) => return Err(refusal),
+            Err(Stop::Failed(error)) => return Err(refused(error)),
+        };
         self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;
         Ok(convert::prompt_result(prompt, messages).into())
     }
@@ -472,7 +594,10 @@ fn decision(outcome: &Result<Outcome, CallError>) -> &'static str {
     match outcome {
         Ok(_) => "allowed",
         Err(CallError::Argument(_)) => "refused",
-        Err(CallError::Denied(_) | CallError::Unknown(_)) => "denied",
+        Err(CallError::Unanswered(_)) => "asked",
+        Err(CallError::Denied(_) | CallError::Unknown(_) | CallError::Declined(_) | CallError::Incapable(_)) => {
+            "denied"
+        }
         Err(CallError::Limited(_)) => "limited",
         Err(CallError::Upstream(_) | CallError::Internal { .. }) => "failed",
     }
@@ -510,6 +635,9 @@ fn word(outcome: &Result<Outcome, CallError>) -> &'static str {
     match outcome {
         Ok(outcome) if outcome.is_error => "api_error",
         Ok(_) => "ok",
+        Err(CallError::Unanswered(_)) => "asked",
+        Err(CallError::Declined(_)) => "declined",
+        Err(CallError::Incapable(_)) => "incapable_client",
         Err(CallError::Argument(_)) => "argument_error",
         Err(CallError::Denied(_)) => "denied",
         Err(CallError::Unknown(_)) => "unknown_tool",

@@ -1,11 +1,12 @@
 //! Tells clients that a list which they see has changed, and nobody else.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::RoleServer;
-use rmcp::model::{Extensions, SubscriptionFilter};
+use rmcp::model::{Extensions, ResourceUpdatedNotificationParam, SubscriptionFilter};
 use rmcp::service::{Peer, SubscriptionContext};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -21,6 +22,9 @@ struct Seen {
     prompts: u64,
 }
 
+/// The resources that a client wants to hear of, by URI.
+pub(super) type Followed = Arc<Mutex<BTreeSet<String>>>;
+
 /// How a client is told.
 enum Door {
     /// Since 2026-07-28: a stream of its own.
@@ -29,10 +33,15 @@ enum Door {
     Session(Peer<RoleServer>),
 }
 
-/// What of a wish for notifications is granted: the lists. Single resources are not watched.
+/// How many resources one client can follow.
+pub(super) const MOST_FOLLOWED: usize = 256;
+
+/// What of a wish for notifications is granted: all of it, within bounds.
 pub(super) fn accept(requested: &SubscriptionFilter) -> SubscriptionFilter {
     let mut accepted = requested.clone();
-    accepted.resource_subscriptions = None;
+    if let Some(followed) = &mut accepted.resource_subscriptions {
+        followed.truncate(MOST_FOLLOWED);
+    }
     accepted
 }
 
@@ -40,17 +49,32 @@ pub(super) fn accept(requested: &SubscriptionFilter) -> SubscriptionFilter {
 pub(super) async fn subscription(shared: Arc<Shared>, context: SubscriptionContext) {
     let extensions = context.request_context().extensions.clone();
     let ended = context.request_context().ct.clone();
-    follow(shared, Door::Subscription(Box::new(context)), &extensions, ended).await;
+    let followed = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+    let followed = Arc::new(Mutex::new(followed.into_iter().collect()));
+    follow(shared, Door::Subscription(Box::new(context)), &extensions, ended, followed).await;
 }
 
 /// Serves a session until `ended` is cancelled or the server stops.
-pub(super) fn session(shared: Arc<Shared>, peer: Peer<RoleServer>, extensions: Extensions, ended: CancellationToken) {
-    tokio::spawn(async move { follow(shared, Door::Session(peer), &extensions, ended).await });
+pub(super) fn session(
+    shared: Arc<Shared>,
+    peer: Peer<RoleServer>,
+    extensions: Extensions,
+    ended: CancellationToken,
+    followed: Followed,
+) {
+    tokio::spawn(async move { follow(shared, Door::Session(peer), &extensions, ended, followed).await });
 }
 
-async fn follow(shared: Arc<Shared>, door: Door, extensions: &Extensions, ended: CancellationToken) {
+async fn follow(
+    shared: Arc<Shared>,
+    door: Door,
+    extensions: &Extensions,
+    ended: CancellationToken,
+    followed: Followed,
+) {
     let mut revisions = shared.live().revisions();
     let mut before = seen(&shared, extensions).await;
+    let mut contents = shared.lists(&shared.live().load());
     loop {
         tokio::select! {
             () = ended.cancelled() => return,
@@ -70,6 +94,21 @@ async fn follow(shared: Arc<Shared>, door: Door, extensions: &Extensions, ended:
             }
         }
         before = now;
+        let snapshot = shared.live().load();
+        let lists = shared.lists(&snapshot);
+        let uris: Vec<String> = followed.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        for uri in uris {
+            let Some((resource, _)) = snapshot.catalog.resource(&uri) else { continue };
+            let named = resource.uri.as_str();
+            let is_visible = super::handler::in_scope(&snapshot, resource.bridge, caller::scope(extensions));
+            if is_visible
+                && lists.contents.get(named) != contents.contents.get(named)
+                && door.updated(uri).await.is_err()
+            {
+                return;
+            }
+        }
+        contents = lists;
     }
 }
 
@@ -104,6 +143,18 @@ async fn seen(shared: &Shared, extensions: &Extensions) -> Seen {
 // === impl Door ===
 
 impl Door {
+    async fn updated(&self, uri: String) -> Result<(), String> {
+        match self {
+            Self::Session(peer) => {
+                let updated = ResourceUpdatedNotificationParam::new(uri);
+                peer.notify_resource_updated(updated).await.map_err(|error| error.to_string())
+            }
+            Self::Subscription(context) => {
+                context.sink().notify_resource_updated(uri).await.map_err(|error| error.to_string())
+            }
+        }
+    }
+
     async fn tell(&self, kind: Kind) -> Result<(), String> {
         match self {
             Self::Session(peer) => match kind {

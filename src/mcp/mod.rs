@@ -1,9 +1,12 @@
 //! The Model Context Protocol face: the only room that names rmcp's types.
 
+mod ask;
 mod caller;
 mod convert;
 mod handler;
 mod listen;
+mod report;
+mod run;
 mod slots;
 
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Audit;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::upstream::SharedStore;
 
 pub use caller::{BridgeScope, Caller, RequestId, TokenSource, Unauthenticated};
 pub use convert::{bridge_as_listed, contents_as_sent, messages_as_sent, result_as_sent, tool_as_listed};
@@ -49,6 +53,8 @@ pub struct Options {
     pub calls_per_caller: usize,
     /// Is cancelled when the server is told to stop: subscriptions end, calls go on.
     pub stopping: CancellationToken,
+    /// Where replicas keep what they share.
+    pub shared: Option<Arc<SharedStore>>,
 }
 
 /// The MCP endpoint as a service that any HTTP server can mount.

@@ -86,8 +86,19 @@ struct CacheLabels {
 }
 
 /// How a call of a tool ended, as [`Metrics`] and the log name it.
-pub const OUTCOMES: [&str; 8] =
-    ["ok", "api_error", "argument_error", "denied", "unknown_tool", "limited", "upstream_error", "internal_error"];
+pub const OUTCOMES: [&str; 11] = [
+    "ok",
+    "asked",
+    "declined",
+    "incapable_client",
+    "api_error",
+    "argument_error",
+    "denied",
+    "unknown_tool",
+    "limited",
+    "upstream_error",
+    "internal_error",
+];
 
 /// Counts a thing for as long as it lives.
 pub struct Counted(Gauge);

@@ -32,6 +32,7 @@ use super::settings::Limits;
 use super::{App, Ends, watch};
 use crate::auth::{AuthSettings, Authenticator, Method as AuthMethod};
 use crate::call::{self, CallError};
+use crate::catalog::Answers;
 use crate::describe;
 use crate::live::{Breaking, Live, Snapshot};
 use crate::metrics::{Gauges, MEDIA_TYPE, Metrics, Reading};
@@ -278,6 +279,8 @@ struct Explain {
     #[serde(default)]
     arguments: Map<String, Value>,
     #[serde(default)]
+    answers: Map<String, Value>,
+    #[serde(default)]
     claims: Map<String, Value>,
 }
 
@@ -296,7 +299,7 @@ async fn explain(State(admin): Shared, Json(asked): Json<Explain>) -> Response {
         Principal::verified(asked.claims, SecretString::from("(the caller's token)".to_owned()))
     };
     let mut request = None;
-    let plan = call::plan(catalog, tool, asked.arguments, &who);
+    let plan = call::plan(catalog, tool, asked.arguments, &Answers(asked.answers).agreeing(tool), &who);
     let planned = plan.and_then(|plan| describe::preliminary(catalog, bridge, tool, &who, plan, &mut request));
     Json(describe::explained(bridge, tool, &planned)).into_response()
 }

@@ -42,6 +42,7 @@ pub struct App {
     authenticator: Arc<dyn Authenticator>,
     audit: Option<Arc<Audit>>,
     metrics: Arc<Metrics>,
+    store: Option<Arc<SharedStore>>,
     stale: Stale,
 }
 
@@ -96,13 +97,13 @@ impl App {
             }
             Findings { report, sources: SourceMap::new() }
         })?;
-        let shared = settings.shared.clone().map(|url| Arc::new(SharedStore::new(url, &metrics)));
+        let store = settings.shared.clone().map(|url| Arc::new(SharedStore::new(url, &metrics)));
         let loader = Loader {
             path: settings.bridges.clone(),
             environment: settings.environment.clone(),
             rules: settings.reload,
             metrics: Arc::clone(&metrics),
-            shared,
+            shared: store.clone(),
         };
         let (live, findings) = Live::start(loader)?;
         let audit = settings.audit.clone().map(Audit::open).transpose().map_err(|why| {
@@ -112,7 +113,7 @@ impl App {
             Findings { report, sources: SourceMap::new() }
         })?;
         let (live, audit, stale) = (Arc::new(live), audit.map(Arc::new), Stale::default());
-        Ok((Self { settings, live, authenticator, audit, metrics, stale }, findings))
+        Ok((Self { settings, live, authenticator, audit, metrics, store, stale }, findings))
     }
 
     /// What is running, for those who reload it.
@@ -192,6 +193,7 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             calls_per_caller: self.settings.limits.calls_per_caller,
             stopping: stopping.clone(),
+            shared: self.store.clone(),
         }
     }
 

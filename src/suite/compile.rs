@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{Case, Subject, snapshot};
-use crate::catalog::Catalog;
+use crate::catalog::{Answers, Catalog};
 use crate::config::TestDocument;
 use crate::config::bridge::OneOrMany;
 use crate::config::case::{
@@ -71,6 +71,7 @@ fn merged(test: &StepSpec, row: &StepSpec) -> StepSpec {
         prompt,
         caller,
         arguments: both(base.arguments, row.arguments),
+        answers: both(base.answers, row.answers),
         upstream: row.upstream.or(base.upstream),
         freeze: row.freeze.or(base.freeze),
         expect: row.expect.or(base.expect),
@@ -147,6 +148,7 @@ impl Compiler<'_> {
             who,
             claims,
             arguments: step.arguments.clone(),
+            answers: Answers(step.answers.clone()),
             replies,
             now,
             places: places.map(|key| (*key, expect_at.get(key).key_span())).collect(),

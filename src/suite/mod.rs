@@ -18,8 +18,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::catalog::Catalog;
 use crate::catalog::compile::compile_noting;
+use crate::catalog::{Answers, Catalog};
 use crate::config;
 use crate::config::case::ExpectSpec;
 use crate::diag::{Findings, SourceMap, Span, text};
@@ -58,6 +58,7 @@ pub struct Case {
     who: Principal,
     claims: Option<Map<String, Value>>,
     arguments: Map<String, Value>,
+    answers: Answers,
     replies: Option<Replies>,
     now: Timestamp,
     expect: ExpectSpec,

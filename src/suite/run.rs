@@ -91,7 +91,7 @@ async fn call(snapshot: &Snapshot<Canned>, case: &Case) -> (Result<Value, CallEr
     match &case.subject {
         Subject::Tool(name) => {
             let Some(tool) = catalog.tools.get(name) else { return (Err(gone(name)), None) };
-            match snapshot.call(tool, case.arguments.clone(), &case.who).await {
+            match snapshot.call(tool, case.arguments.clone(), &case.answers.clone().agreeing(tool), &case.who).await {
                 Ok(outcome) => (Ok(mcp::result_as_sent(name, outcome.clone())), outcome.status),
                 Err(error) => (Err(error), None),
             }
@@ -102,7 +102,7 @@ async fn call(snapshot: &Snapshot<Canned>, case: &Case) -> (Result<Value, CallEr
         }
         Subject::Prompt(name) => {
             let Some(prompt) = catalog.prompts.get(name) else { return (Err(gone(name)), None) };
-            let messages = snapshot.prompt(prompt, &case.arguments);
+            let messages = snapshot.prompt(prompt, &case.arguments, &case.answers);
             (messages.map(|messages| mcp::messages_as_sent(prompt, messages)), None)
         }
     }

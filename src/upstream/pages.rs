@@ -6,6 +6,7 @@ use super::Upstream;
 use crate::call::{CallError, Request};
 use crate::catalog::encode_segment;
 use crate::principal::Principal;
+use crate::progress;
 use crate::shape::{Following, Pages, Reply};
 
 /// Sends a request and follows the pages of its answer. The pages together have the time of as many requests, and are
@@ -41,6 +42,7 @@ pub async fn all(
             return Ok(gathered.finish(true));
         }
         asked = next;
+        progress::tell(|| format!("Page {}", gathered.count() + 1));
         page = upstream.send(&asked, who).await?;
         if !(200..300).contains(&page.status) {
             return Ok(page);

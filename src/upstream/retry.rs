@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, header};
 use super::send::words;
 use crate::call::CallError;
 use crate::net::NetError;
+use crate::progress;
 use crate::shape::Reply;
 
 /// The pause before the first retry, at most; it doubles with each.
@@ -66,7 +67,10 @@ impl Retry {
         loop {
             let came = once().await?;
             match if is_repeated { self.pause(attempt, came.as_ref()) } else { None } {
-                Some(pause) => rest(pause).await,
+                Some(pause) => {
+                    progress::tell(|| format!("The API is asked again ({} of {})", attempt + 1, self.attempts));
+                    rest(pause).await;
+                }
                 None => return came.map_err(|error| CallError::Upstream(words(&error))),
             }
             attempt += 1;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Script};
+use tokio::time::error::Elapsed;
 use tracing::{info, warn};
 
-use crate::breaker::{Breaker, BreakerDef};
+use crate::breaker::{Breaker, BreakerDef, Pass};
 use crate::metrics::Metrics;
 
 /// How long a question may take. A call must not wait for a store that is in trouble.
@@ -87,6 +88,30 @@ impl SharedStore {
         Some(self.connection.get_or_init(|| made).clone())
     }
 
+    /// Gives what all replicas keep under a key: what the first of them suggested. `None` when the store can't be asked.
+    pub async fn agree(&self, key: &str, suggested: &[u8]) -> Option<Vec<u8>> {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(suggested).arg("NX");
+        self.ask::<Option<String>>(&set).await?;
+        let mut get = redis::cmd("GET");
+        get.arg(key);
+        self.ask::<Option<Vec<u8>>>(&get).await?
+    }
+
+    /// Whether nobody has said so of this key before, within this time. `None` when the store can't be asked.
+    pub async fn is_first(&self, key: &str, within: Duration) -> Option<bool> {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(1).arg("NX").arg("EX").arg(within.as_secs());
+        Some(self.ask::<Option<String>>(&set).await?.is_some())
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Option<T> {
+        let pass = self.breaker.admit().ok()?;
+        let mut connection = self.connection()?;
+        let asked = tokio::time::timeout(DEADLINE, command.query_async::<T>(&mut connection)).await;
+        self.told(pass, asked)
+    }
+
     /// Counts a call under a key. `None` when the store can't be asked.
     pub(super) async fn admit(&self, key: &str, each: Duration, burst: u32) -> Option<Result<(), Duration>> {
         let pass = self.breaker.admit().ok()?;
@@ -94,10 +119,16 @@ impl SharedStore {
         let mut call = self.script.key(key);
         call.arg(u64::try_from(each.as_micros()).unwrap_or(u64::MAX)).arg(burst);
         let asked = tokio::time::timeout(DEADLINE, call.invoke_async::<u64>(&mut connection)).await;
-        let wait = match asked {
-            Ok(Ok(wait)) => {
+        let wait: u64 = self.told(pass, asked)?;
+        Some(if wait == 0 { Ok(()) } else { Err(Duration::from_micros(wait)) })
+    }
+
+    /// What came of a question; says so when that is news.
+    fn told<T>(&self, pass: Pass<'_>, asked: Result<redis::RedisResult<T>, Elapsed>) -> Option<T> {
+        let answer = match asked {
+            Ok(Ok(answer)) => {
                 pass.answered();
-                Ok(wait)
+                Ok(answer)
             }
             Ok(Err(error)) => {
                 pass.failed();
@@ -109,13 +140,13 @@ impl SharedStore {
                 Err("no answer in time".to_owned())
             }
         };
-        let is_news = self.metrics.shared(wait.is_ok());
-        match wait {
-            Ok(wait) => {
+        let is_news = self.metrics.shared(answer.is_ok());
+        match answer {
+            Ok(answer) => {
                 if is_news {
                     info!("The shared store answers again: rate limits hold across replicas.");
                 }
-                Some(if wait == 0 { Ok(()) } else { Err(Duration::from_micros(wait)) })
+                Some(answer)
             }
             Err(why) => {
                 if is_news {

@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod ask;
 mod audit;
 mod check;
 mod clients;

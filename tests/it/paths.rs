@@ -8,6 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tollbridge::catalog::Answers;
 use tollbridge::config::variable::Environment;
 use tollbridge::live::{Live, Loader};
 use tollbridge::principal::Principal;
@@ -76,7 +77,8 @@ impl Bench {
         let snapshot: Arc<_> = self.live.load();
         let tool = &snapshot.catalog.tools["t"];
         let arguments = arguments.as_object().cloned().unwrap();
-        let outcome = self.runtime.block_on(snapshot.call(tool, arguments, &Principal::anonymous()));
+        let outcome =
+            self.runtime.block_on(snapshot.call(tool, arguments, &Answers::default(), &Principal::anonymous()));
         let requests = self.api.requests();
         if outcome.is_err() {
             assert_eq!(requests.len(), before, "a refused call sent something");

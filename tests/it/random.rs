@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tollbridge::call::{self, Preview};
-use tollbridge::catalog::Catalog;
 use tollbridge::catalog::compile::compile;
+use tollbridge::catalog::{Answers, Catalog};
 use tollbridge::config;
 use tollbridge::config::schema::{Draft, bridge_schema};
 use tollbridge::diag::text::{Color, render};
@@ -226,7 +226,7 @@ fn plan(catalog: &Catalog, choices: &mut Choices<'_>) -> usize {
         let schema = Value::Object(tool.input.schema().clone());
         for arguments in [choices.fitting(&schema, 0), choices.anything(0)] {
             let Value::Object(arguments) = arguments else { continue };
-            let Ok(plan) = call::plan(catalog, tool, arguments, &who) else { continue };
+            let Ok(plan) = call::plan(catalog, tool, arguments, &Answers::default(), &who) else { continue };
             planned += 1;
             if let (Some((_, request)), Some(upstream)) = (&plan.request, &plan.bridge.upstream) {
                 let preview = Preview { request, upstream, variables: &catalog.variables };

@@ -1,6 +1,7 @@
 //! From documents to a catalogue: the one place where a `Spec` becomes a proven type. All findings at once.
 
 mod access;
+mod ask;
 mod body;
 mod content;
 mod parameter;

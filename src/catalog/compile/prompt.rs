@@ -25,7 +25,6 @@ impl Compiler<'_> {
             self.push(finding);
             return;
         }
-        let mut names = Names::default();
         for argument in spec.arguments.keys() {
             let first_fits = argument.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
             if !first_fits || !argument.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -35,7 +34,6 @@ impl Compiler<'_> {
                     "letters, digits and `_`, so that a template can say `{{ name }}`",
                 ));
             }
-            names = names.with(argument, Members::Any);
         }
         if spec.messages.is_empty() {
             self.push(at.key_error(
@@ -44,6 +42,13 @@ impl Compiler<'_> {
                 "write at least one of `messages`",
             ));
         }
+        let names = || {
+            let with = |names: Names, argument: &String| names.with(argument, Members::Any);
+            spec.arguments.keys().fold(Names::default(), with)
+        };
+        let questions = self.questions(at, &spec.ask, None, &names, &mut BTreeSet::new());
+        let asked = questions.iter().map(|question| question.name.clone()).collect();
+        let names = names().with("answers", Members::Known(asked));
         let mut messages = Vec::new();
         for (index, message) in spec.messages.iter().enumerate() {
             let at = at.get("messages").index(index);
@@ -55,6 +60,7 @@ impl Compiler<'_> {
             title: argument.title.clone(),
             description: argument.description.clone(),
             required: argument.required,
+            complete: argument.complete.clone(),
         });
         let prompt = Prompt {
             name: name.to_owned(),
@@ -62,6 +68,7 @@ impl Compiler<'_> {
             description: spec.description.clone(),
             bridge: place.index,
             arguments: arguments.collect(),
+            questions,
             messages,
             written: as_written(at, &[]),
         };

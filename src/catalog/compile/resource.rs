@@ -43,7 +43,17 @@ impl Compiler<'_> {
             return;
         }
         let Some((content, mime_type)) = self.content(place, at, &uri, spec) else { return };
+        for name in spec.complete.keys().filter(|name| !uri.variables().any(|variable| variable == *name)) {
+            let known: Vec<&str> = uri.variables().collect();
+            let label = match suggest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "the URI has no such variable".to_owned(),
+            };
+            let at = at.get("complete").get(name);
+            self.push(at.key_error(Code::InvalidValue, format!("nothing to complete is named `{name}`"), label));
+        }
         let resource = Resource {
+            complete: spec.complete.clone(),
             name: spec.name.clone().unwrap_or_else(|| name_of(written)),
             title: spec.title.clone(),
             description: spec.description.clone(),

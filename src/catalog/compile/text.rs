@@ -59,6 +59,7 @@ fn said(wrong: &str, known: &[&str], root: &str, there_is: &str) -> String {
     match suggest(wrong, known.iter().copied()) {
         Some(near) => format!("did you mean `{prefix}{near}`?"),
         None if known.is_empty() && root == "claims" => "nothing is defined under `claims:`".to_owned(),
+        None if known.is_empty() && root == "answers" => "nothing is asked before this".to_owned(),
         None if known.is_empty() && root == "args" => "the model supplies no parameter of this tool".to_owned(),
         None if known.is_empty() => format!("{there_is} nothing"),
         None => {

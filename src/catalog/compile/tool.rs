@@ -8,7 +8,7 @@ use http::Method;
 
 use super::parameter::{Parameter, ToolPlace};
 use super::text::{Members, Names};
-use super::{Compiler, Place, TIMEOUT, as_written};
+use super::{Compiler, Place, TIMEOUT, as_written, ask};
 use crate::catalog::input::{Input, InputProperty};
 use crate::catalog::{
     Annotations, Binding, BodyTemplate, Data, FieldContent, Location, Operation, PathTemplate, RateLimit, Source, Tool,
@@ -56,15 +56,18 @@ impl Compiler<'_> {
                 .with("claims", Members::Known(claims.clone()))
                 .with("server", Members::Known(vec!["name".to_owned(), "version".to_owned()]))
         };
-
         self.used_arguments = Some(BTreeSet::new());
+        let mut shape_claims = BTreeSet::new();
+        let questions = self.questions(at, &spec.ask, spec.confirm.as_deref(), &names, &mut shape_claims);
+        let asked: Vec<String> = questions.iter().map(|question| question.name.clone()).collect();
+        let names = || names().with("answers", Members::Known(asked.clone()));
+
         let mut template_claims = BTreeSet::new();
         let (bindings, properties) = self.split(place, at, spec, parameters, &names(), &mut template_claims);
         let body = match &spec.body {
             None => Some(BodyTemplate::Members),
             Some(body) => self.body(place, &at.get("body"), body, tool_place.method, &names(), &mut template_claims),
         };
-        let mut shape_claims = BTreeSet::new();
         let mut shape =
             self.shape(&at.get("response"), &spec.response, names(), spec.endpoint.is_some(), &mut shape_claims);
         if spec.endpoint.is_none() {
@@ -123,6 +126,8 @@ impl Compiler<'_> {
             output: spec.response.schema.clone(),
             shape: shape.unwrap_or_default(),
             shape_claims: shape_claims.into_iter().collect(),
+            questions,
+            requires: spec.requires.iter().copied().map(ask::capability).collect(),
             access,
             rate_limit,
             audits_arguments: spec.audit.is_some(),

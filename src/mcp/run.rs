@@ -1,0 +1,140 @@
+//! One call of a tool: who calls, what has to be asked, and what comes of it.
+
+use rmcp::RoleServer;
+#[expect(deprecated, reason = "clients of older protocols ask for log messages")]
+use rmcp::model::LoggingLevel;
+use rmcp::model::{ErrorData, InputRequiredResult};
+use rmcp::service::RequestContext;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::ask::{About, Interview, Said, Stop};
+use super::handler::{Shared, is_visible};
+use super::report::Reporter;
+use crate::call::{self, CallError};
+use crate::catalog::{Answers, Tool};
+use crate::live::Snapshot;
+use crate::principal::Principal;
+use crate::quantity::show_duration;
+use crate::shape::Outcome;
+
+/// A call on its way.
+pub(super) struct Run<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) tool: &'a Tool,
+    /// The hash of the tool's definition.
+    pub(super) definition: &'a str,
+    pub(super) context: &'a RequestContext<RoleServer>,
+    pub(super) arguments: Map<String, Value>,
+    /// What the client says about earlier questions.
+    pub(super) said: Said,
+    /// Who calls, once that is known.
+    pub(super) who: Option<Principal>,
+    /// The arguments, where they stand in the audit trail.
+    pub(super) audited: Option<Map<String, Value>>,
+    /// How much the session wants to be told.
+    #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
+    pub(super) level: Option<LoggingLevel>,
+    /// What the client gets instead of a result.
+    pub(super) instead: Option<Instead>,
+}
+
+/// What a client gets instead of a result.
+pub(super) enum Instead {
+    /// Questions.
+    Ask(Box<InputRequiredResult>),
+    /// An error of the protocol.
+    Refuse(ErrorData),
+}
+
+// === impl Run ===
+
+impl Run<'_> {
+    pub(super) async fn outcome(&mut self) -> Result<Outcome, CallError> {
+        let who = self.bounded(self.identified()).await?;
+        let (who, arguments) = who;
+        self.arguments = arguments;
+        let who = self.who.insert(who).clone();
+        self.audited = self.tool.audits_arguments.then(|| self.arguments.clone());
+        if self.tool.questions.is_empty() && self.tool.requires.is_empty() {
+            return self.send(&who, &Answers::default()).await;
+        }
+        match self.interviewed(&who).await {
+            Ok(outcome) => outcome,
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Ask(asked)) => {
+                self.instead = Some(Instead::Ask(asked));
+                Err(CallError::Unanswered(Vec::new()))
+            }
+            Err(Stop::Refuse(refusal)) => {
+                let words = refusal.message.to_string();
+                self.instead = Some(Instead::Refuse(refusal));
+                Err(CallError::Argument(vec![words]))
+            }
+        }
+    }
+
+    /// Who calls, and the arguments without what said so.
+    async fn identified(&self) -> Result<(Principal, Map<String, Value>), CallError> {
+        if let Some(audit) = &self.shared.audit {
+            audit.ready().map_err(|unwritten| CallError::Upstream(unwritten.to_string()))?;
+        }
+        let mut arguments = self.arguments.clone();
+        let needs_identity = self.tool.needs_identity(&self.snapshot.catalog);
+        let who = self.shared.caller().of(&self.context.extensions, &mut arguments, needs_identity).await?;
+        Ok((who, arguments))
+    }
+
+    /// Asks until all is known, and then sends.
+    async fn interviewed(&self, who: &Principal) -> Result<Result<Outcome, CallError>, Stop> {
+        let (tool, catalog) = (self.tool, &self.snapshot.catalog);
+        let about = About {
+            method: "tools/call",
+            name: &tool.name,
+            definition: self.definition,
+            arguments: &self.arguments,
+            caller: who.identity(),
+        };
+        let mut interview =
+            Interview::begin(&self.shared.seal, &tool.questions, about, &self.said, self.context).await?;
+        // Whoever may not know of the tool learns nothing of what it needs.
+        if is_visible(self.snapshot, &tool.name, who) {
+            interview.require(&tool.requires)?;
+        }
+        loop {
+            match call::plan(catalog, tool, self.arguments.clone(), &interview.answers, who) {
+                Err(CallError::Unanswered(pending)) => interview.ask(pending).await?,
+                Err(error) => return Ok(Err(error)),
+                Ok(_) => {
+                    if interview.may_go_on().await {
+                        return Ok(self.send(who, &interview.answers).await);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&self, who: &Principal, answers: &Answers) -> Result<Outcome, CallError> {
+        let call = self.bounded(async {
+            let _slot = self.shared.slots.take(who)?;
+            self.snapshot.call(self.tool, self.arguments.clone(), answers, who).await
+        });
+        match Reporter::of(self.context, self.level) {
+            Some(reporter) => reporter.follow(call).await,
+            None => call.await,
+        }
+    }
+
+    /// Ends with the client, and in time. What a user takes to answer does not count.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+        let limit = self.shared.call_timeout;
+        tokio::select! {
+            // The client has gone or has cancelled: the request to the API is dropped with the future.
+            () = self.context.ct.cancelled() => Err(CallError::Upstream("the call was cancelled".to_owned())),
+            ended = timeout(limit, work) => ended.unwrap_or_else(|_| {
+                Err(CallError::Upstream(format!("The call did not end within {}", show_duration(limit))))
+            }),
+        }
+    }
+}
