@@ -331,8 +331,8 @@ pub struct ToolSpec {
     /// Example: `"Submit {{ args.days }} days off from {{ args.start }}?"`
     pub confirm: Option<String>,
     /// Questions that are answered before the call, by name; `{{ answers.reason.text }}` is an answer. A question whose words use
-    /// an answer is asked after that one; `{{ answers.reason.text if answers.reason }}` is left out where it was not asked. A client
-    /// that can't ask is refused, and nothing is sent.
+    /// an answer is asked after that one. Where a question may not be asked, `{{ answers.reason.text if answers.reason is
+    /// defined }}` is left out. A client that can't ask is refused, and nothing is sent.
     /// Example: `{ reason: { message: "Why?", schema: { type: object, properties: { text: { type: string } }, required: [text] } } }`
     pub ask: IndexMap<String, AskSpec>,
     /// What the client must be able to do; a call of any other is refused. What questions need is asked for anyway.

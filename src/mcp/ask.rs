@@ -311,15 +311,19 @@ impl Client {
         if !self.takes_round_trips {
             return None;
         }
-        let mut required = json!({});
+        let (mut required, mut ways) = (Map::new(), Map::new());
         for capability in lacking {
             match capability {
-                Capability::Form => required["elicitation"]["form"] = json!({}),
-                Capability::Page => required["elicitation"]["url"] = json!({}),
-                Capability::Sampling => required["sampling"] = json!({}),
-                Capability::Roots => required["roots"] = json!({}),
-            }
+                Capability::Form => ways.insert("form".to_owned(), json!({})),
+                Capability::Page => ways.insert("url".to_owned(), json!({})),
+                Capability::Sampling => required.insert("sampling".to_owned(), json!({})),
+                Capability::Roots => required.insert("roots".to_owned(), json!({})),
+            };
         }
+        if !ways.is_empty() {
+            required.insert("elicitation".to_owned(), ways.into());
+        }
+        let required = Value::Object(required);
         let required = serde_json::from_value(required).unwrap_or_default();
         Some(ErrorData::missing_required_client_capability(required))
     }

@@ -256,32 +256,6 @@ impl Handler {
 }
 
 impl Handler {
-    fn resource<'s>(
-        &self,
-        snapshot: &'s Snapshot,
-        uri: &str,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<(&'s Resource, Vec<(String, String)>), ErrorData> {
-        let found = snapshot.catalog.resource(uri);
-        found
-            .filter(|(resource, _)| in_scope(snapshot, resource.bridge, caller::scope(&context.extensions)))
-            .ok_or_else(|| {
-                ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri })))
-            })
-    }
-
-    fn prompt<'s>(
-        &self,
-        snapshot: &'s Snapshot,
-        name: &str,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<&'s Prompt, ErrorData> {
-        let found = snapshot.catalog.prompts.get(name);
-        found
-            .filter(|prompt| in_scope(snapshot, prompt.bridge, caller::scope(&context.extensions)))
-            .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {name}"), None))
-    }
-
     /// Records that public data was handed out.
     fn audit_read(
         &self,
@@ -342,7 +316,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let snapshot = self.shared.live.load();
-        self.resource(&snapshot, &request.uri, &context)?;
+        resource(&snapshot, &request.uri, &context)?;
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if followed.len() >= listen::MOST_FOLLOWED && !followed.contains(&request.uri) {
             let most = listen::MOST_FOLLOWED;
@@ -370,8 +344,8 @@ impl ServerHandler for Handler {
         let name = &request.argument.name;
         let unknown = |what: &str, of: &str| ErrorData::invalid_params(format!("no such {what}: {of}"), None);
         let known: &[String] = match &request.r#ref {
-            Reference::Prompt(prompt) => {
-                let found = self.prompt(&snapshot, &prompt.name, &context)?;
+            Reference::Prompt(reference) => {
+                let found = prompt(&snapshot, &reference.name, &context)?;
                 let argument = found.arguments.iter().find(|argument| argument.name == *name);
                 &argument.ok_or_else(|| unknown("argument", name))?.complete
             }
@@ -479,10 +453,10 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let snapshot = self.shared.live.load();
         let uri = request.uri;
-        let (resource, variables) = self.resource(&snapshot, &uri, &context)?;
+        let (found, variables) = resource(&snapshot, &uri, &context)?;
         let limit = self.shared.call_timeout;
         let run = async {
-            snapshot.read(resource, &variables).await.map_err(|error| {
+            snapshot.read(found, &variables).await.map_err(|error| {
                 error.log(&uri);
                 match error {
                     CallError::Argument(_) => {
@@ -499,7 +473,7 @@ impl ServerHandler for Handler {
                 Err(ErrorData::internal_error(words, None))
             }),
         }?;
-        self.audit_read("resources/read", resource.bridge, &snapshot, &uri, &context)?;
+        self.audit_read("resources/read", found.bridge, &snapshot, &uri, &context)?;
         let contents = convert::resource_contents(&uri, body);
         Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private).into())
     }
@@ -520,7 +494,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let snapshot = self.shared.live.load();
-        let prompt = self.prompt(&snapshot, &request.name, &context)?;
+        let prompt = prompt(&snapshot, &request.name, &context)?;
         let arguments = request.arguments.unwrap_or_default();
         let lists = self.shared.lists(&snapshot);
         let definition = snapshot.catalog.prompts.get_index_of(&prompt.name);
@@ -562,6 +536,31 @@ impl ServerHandler for Handler {
         self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;
         Ok(convert::prompt_result(prompt, messages).into())
     }
+}
+
+/// A resource, and the values of the variables of its URI.
+type Found<'s> = (&'s Resource, Vec<(String, String)>);
+
+fn resource<'s>(
+    snapshot: &'s Snapshot,
+    uri: &str,
+    context: &RequestContext<RoleServer>,
+) -> Result<Found<'s>, ErrorData> {
+    let found = snapshot.catalog.resource(uri);
+    found
+        .filter(|(resource, _)| in_scope(snapshot, resource.bridge, caller::scope(&context.extensions)))
+        .ok_or_else(|| ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri }))))
+}
+
+fn prompt<'s>(
+    snapshot: &'s Snapshot,
+    name: &str,
+    context: &RequestContext<RoleServer>,
+) -> Result<&'s Prompt, ErrorData> {
+    let found = snapshot.catalog.prompts.get(name);
+    found
+        .filter(|prompt| in_scope(snapshot, prompt.bridge, caller::scope(&context.extensions)))
+        .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {name}"), None))
 }
 
 pub(super) fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {

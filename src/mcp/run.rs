@@ -116,10 +116,11 @@ impl Run<'_> {
     }
 
     async fn send(&self, who: &Principal, answers: &Answers) -> Result<Outcome, CallError> {
-        let call = self.bounded(async {
+        // On the heap: it is the largest part of a call, and would be moved more than once.
+        let call = self.bounded(Box::pin(async {
             let _slot = self.shared.slots.take(who)?;
             self.snapshot.call(self.tool, self.arguments.clone(), answers, who).await
-        });
+        }));
         match Reporter::of(self.context, self.level) {
             Some(reporter) => reporter.follow(call).await,
             None => call.await,

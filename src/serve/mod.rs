@@ -231,7 +231,7 @@ impl App {
             ),
         };
         let shared = mcp::share(self.live, caller, options);
-        let served = mcp::serve_stdio(&shared, shutdown.clone()).await.map_err(ServeError::Session);
+        let served = Box::pin(mcp::serve_stdio(&shared, shutdown.clone())).await.map_err(ServeError::Session);
         shutdown.cancel();
         let _ = watching.await;
         served

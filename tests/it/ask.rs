@@ -12,14 +12,14 @@ tools:
   request_leave:
     description: Asks for leave.
     endpoint: POST /leave
-    confirm: "Submit {{ args.days }} days, {{ answers.why.text if answers.why else 'for no reason' }}?"
+    confirm: "Submit {{ args.days }} days, {{ answers.why.text if answers.why is defined else 'for no reason' }}?"
     ask:
       why:
         message: "Why {{ args.days }} days?"
         when: args.days > 5
         schema: { type: object, properties: { text: { type: string, minLength: 3 } }, required: [text] }
     parameters: { days: { type: integer } }
-    body: { json: { days: "{{ args.days }}", why: "{{ answers.why.text if answers.why }}" } }
+    body: { json: { days: "{{ args.days }}", why: "{{ answers.why.text if answers.why is defined }}" } }
   drop_all:
     description: Drops everything.
     endpoint: DELETE /all

@@ -184,14 +184,14 @@ fn completion_offers_what_can_stand_there() {
     offers(
         "bridge",
         "tools:\n  a:\n    ▮\n",
-        "title description endpoint access parameters body response annotations audit paginate rate_limit cache timeout",
+        "title description endpoint access parameters confirm ask requires body response annotations audit paginate rate_limit cache timeout",
     );
     offers("bridge", "tools:\n  a:\n    body:\n      ▮\n", "json form multipart text base64 content_type");
     offers("bridge", "tools:\n  a:\n    response:\n      ▮\n", "select schema text redact max_bytes content errors");
     offers("bridge", "tools:\n  a:\n    response:\n      content: ▮\n", "auto json text image audio blob");
     offers("bridge", "tools:\n  a:\n    rate_limit:\n      per: ▮\n", "second minute hour day");
     offers("bridge", "tools:\n  a:\n    paginate:\n      ▮\n", "next as items max_pages");
-    offers("bridge", "prompts:\n  a:\n    ▮\n", "title description arguments messages");
+    offers("bridge", "prompts:\n  a:\n    ▮\n", "title description arguments ask messages");
     offers("bridge", "tools:\n  a:\n    annotations:\n      read_only: ▮\n", "true false");
     let keys = "in as claim value default join style explode reserved required description type enum const format pattern minLength maxLength minimum \
                 maximum exclusiveMinimum exclusiveMaximum multipleOf items minItems maxItems uniqueItems properties \
@@ -203,7 +203,7 @@ fn completion_offers_what_can_stand_there() {
     offers(
         "bridge",
         "resources:\n  a://b:\n    ▮\n",
-        "name title description mime_type json text file blob endpoint annotations",
+        "name title description mime_type json text file blob endpoint complete annotations",
     );
 
     let keys = "listen public_url bridges watch auth stdio admin reload tls shared audit allowed_hosts allowed_origins allow_env limits";

@@ -33,7 +33,7 @@ const GATES: [(&str, &[&str]); 18] = [
     ("prometheus_client::", &["metrics/"]),
     ("redis::", &["upstream/shared.rs"]),
     ("axum_server::", &["serve/"]),
-    ("moka::", &["upstream/cache.rs", "auth/kept.rs", "credential/issued.rs"]),
+    ("moka::", &["mcp/ask.rs", "upstream/cache.rs", "auth/kept.rs", "credential/issued.rs"]),
     ("jsonwebtoken::", &["auth/", "oauth/client.rs", "demo/"]),
     ("rmcp::", &["mcp/"]),
     ("axum::", &["serve/", "demo/"]),

@@ -44,11 +44,8 @@ impl Compiler<'_> {
         let parameters = self.parameters(&tool_place, at, spec, used_claims);
         let timeout = self.timeout(&at.get("timeout"), spec.timeout.as_deref());
 
-        let arguments: Vec<String> = parameters
-            .iter()
-            .filter_map(|parameter| parameter.property.as_ref())
-            .map(|property| property.name.clone())
-            .collect();
+        let arguments: Vec<String> =
+            parameters.iter().filter_map(|it| it.property.as_ref()).map(|property| property.name.clone()).collect();
         let claims: Vec<String> = place.document.spec.claims.keys().cloned().collect();
         let names = || {
             Names::default()
