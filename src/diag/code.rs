@@ -403,9 +403,9 @@ codes! {
         "`openssl x509 -inform der -in ca.crt -out ca.pem`."
     ]
     InvalidQuestion "TB0140" Error "question that is not one thing" [
-        "A question under `ask` is a form (`message` and `schema`), a page to open (`message` and `url`), a text that"
-        "the client's model writes (`sample`), or the user's folders (`roots: true`). To ask for a yes or no, write"
-        "`confirm`."
+        "A question under `ask` is a form (`message` and `schema`), a page to open (`message` and `url`), a"
+        "text that the client's model writes (`sample`), or the user's folders (`roots: true`). To ask for a"
+        "yes or no, write `confirm`."
         ""
         "    confirm: \"Submit {{ args.days }} days off?\""
         "    ask:"

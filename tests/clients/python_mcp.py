@@ -6,6 +6,7 @@ import os
 import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult
 
 import report
 
@@ -19,7 +20,16 @@ def server(options):
 
 
 async def visit(seen):
-    async with Client(server(options), mode=options.mode, read_timeout_seconds=30) as client:
+    async def answer(_, params):
+        seen["asked"].append(params.message)
+        content = {} if options.answer == "accept" else None
+        return ElicitResult(action=options.answer, content=content)
+
+    async def progress(step, _, message):
+        seen["progress"].append([step, message])
+
+    answering = {"elicitation_callback": answer} if options.answer else {}
+    async with Client(server(options), mode=options.mode, read_timeout_seconds=30, **answering) as client:
         seen["protocol"] = client.protocol_version
         seen["server"] = client.server_info.name if client.server_info else None
         seen["instructions"] = client.instructions
@@ -28,7 +38,7 @@ async def visit(seen):
         templates = (await client.list_resource_templates()).resource_templates
         seen["templates"] = [template.uri_template for template in templates]
         for name, arguments in options.call:
-            seen["calls"].append(report.call(name, await client.call_tool(name, json.loads(arguments))))
+            seen["calls"].append(report.call(name, await client.call_tool(name, json.loads(arguments), progress_callback=progress)))
         for uri in options.read:
             seen["reads"] += report.reads((await client.read_resource(uri)).contents)
 

@@ -17,6 +17,7 @@ def arguments(description):
     parser.add_argument("--mode", default="auto", help="auto, legacy or a protocol version such as 2026-07-28")
     parser.add_argument("--call", nargs=2, action="append", default=[], metavar=("TOOL", "JSON"))
     parser.add_argument("--read", action="append", default=[], metavar="URI")
+    parser.add_argument("--answer", choices=["accept", "decline"], help="what to answer to each question")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command of a STDIO server")
     options = parser.parse_args()
     if bool(options.url) == bool(options.stdio):
@@ -27,7 +28,7 @@ def arguments(description):
 def run(client, visit):
     """Runs `visit(seen)`, prints what it saw, and exits with 1 if it could not see everything."""
     seen = {"client": client, "protocol": None, "server": None, "instructions": None}
-    seen |= {"tools": [], "resources": [], "templates": [], "calls": [], "reads": [], "error": None}
+    seen |= {"tools": [], "resources": [], "templates": [], "calls": [], "reads": [], "asked": [], "progress": [], "error": None}
     try:
         asyncio.run(visit(seen))
     except BaseException as error:

@@ -1,8 +1,12 @@
 //! `confirm`, `ask` and `requires`: nothing is sent before the user has answered, whoever calls and however.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use crate::support::{Api, Fixture, Process, Provider, Reply, Server, free_port, listening};
+use crate::support::{
+    Api, Fixture, Process, Provider, Reply, Server, binary, free_port, listening, python as python_program, root,
+};
 
 const YAML: &str = r#"
 bridge: leave
@@ -179,7 +183,7 @@ fn a_client_that_can_not_ask_is_refused_and_nothing_is_sent() {
 #[test]
 fn what_one_replica_asked_another_can_be_told() {
     let port = free_port();
-    let child = std::process::Command::new("redis-server")
+    let child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -201,4 +205,44 @@ fn what_one_replica_asked_another_can_be_told() {
     // And once means once among all of them.
     assert_eq!(result(&one, &yes)["resultType"], "input_required");
     assert_eq!(api.requests().len(), 1);
+}
+
+/// What the official Python client reports of one call, over this transport and in this era.
+fn python(mode: &str, is_stdio: bool, answer: Option<&str>) -> (Api, Value) {
+    let api = Api::start();
+    let fixture = Fixture::new().bridge(YAML).env("API", &api.url());
+    let mut command = Command::new(python_program());
+    command.arg(root().join("tests/clients/python_mcp.py")).args(["--mode", mode, "--call", "drop_all", "{}"]);
+    command.args(answer.iter().flat_map(|answer| ["--answer", answer]));
+    let mut server = None;
+    if is_stdio {
+        command.arg("--stdio").arg(binary()).args(fixture.stdio_args());
+        command.current_dir(fixture.path()).envs(fixture.environment().iter().map(|(name, value)| (name, value)));
+    } else {
+        command.args(["--url", &server.insert(fixture.serve()).url()]);
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let report =
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said} {}", String::from_utf8_lossy(&output.stderr)));
+    (api, report)
+}
+
+#[test]
+fn a_real_client_asks_its_user_over_both_transports_and_in_both_eras() {
+    for (mode, is_stdio) in [("auto", false), ("legacy", false), ("auto", true), ("legacy", true)] {
+        let (api, seen) = python(mode, is_stdio, Some("accept"));
+        assert_eq!(seen["asked"], json!(["Drop everything?"]), "{seen}");
+        assert_eq!(seen["calls"][0]["is_error"], false, "{seen}");
+        assert_eq!(api.lines(), ["DELETE /all"]);
+        // It asked to know how far its call has come, and heard of each step in order.
+        let steps = json!([[1.0, "Started"], [2.0, "The API is asked"], [3.0, "The API has answered"], [4.0, "Done"]]);
+        assert_eq!(seen["progress"], steps, "{mode} {is_stdio}");
+
+        let (api, seen) = python(mode, is_stdio, Some("decline"));
+        assert_eq!(seen["calls"][0]["text"], "The user declined (`confirm`): nothing was sent", "{seen}");
+        let (other, seen) = python(mode, is_stdio, None);
+        assert!(seen["error"].is_string() || seen["calls"][0]["is_error"] == true, "{seen}");
+        assert!(api.requests().is_empty() && other.requests().is_empty());
+    }
 }
