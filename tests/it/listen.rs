@@ -179,3 +179,22 @@ fn streams_end_in_order_when_the_server_stops() {
     assert_eq!((&last["id"], last.get("result").is_some()), (&json!(7), true), "{last}");
     assert!(listening.ended());
 }
+
+#[test]
+fn who_follows_a_resource_hears_when_a_reload_changes_it_and_of_no_other() {
+    let yaml =
+        |json: &str| ONE.replace("{ a: 1 }", json) + "  q: { description: Q., messages: [{ role: user, text: q }] }\n";
+    let resources = |yaml: &str| yaml.replace("resources:\n", "resources:\n  a://file: { file: note.txt }\n");
+    let mut fixture = Fixture::new().bridge(&resources(&yaml("{ a: 1 }")));
+    fixture.write("bridges/note.txt", "one");
+    let server = serve(fixture);
+    let stream = Stream::open(&server, "/mcp", None, &json!({"resourceSubscriptions": ["a://file"]}));
+    // Another one changes, and then this one: the first message is about this one.
+    write(&server, "test.yaml", &resources(&yaml("{ a: 2 }")));
+    server.wait_for("Reloaded.");
+    write(&server, "note.txt", "two");
+    let told = stream.next();
+    assert_eq!(told["method"], "notifications/resources/updated", "{told}");
+    assert_eq!(told["params"]["uri"], "a://file");
+    assert_eq!(stream.so_far(), Vec::<Value>::new());
+}
