@@ -99,7 +99,7 @@ fn here(args: &Args, token: Option<&SecretString>, printer: &mut Printer) -> Res
         ));
         return Err(ExitStatus::Usage);
     }
-    let answers = given::answers(&args.answer, printer)?;
+    let answers = given::answers(&args.answer, tool, printer)?;
     let recording = snapshot.recording();
     let limit = settings.request_timeout;
     let called = block_on(async {

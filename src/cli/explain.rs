@@ -62,7 +62,7 @@ fn explain(args: &Args, printer: &mut Printer) -> Result<ExitStatus, ExitStatus>
     let (bridge, tool) = definitions.tool(&args.tool, printer)?;
     let arguments = given::arguments(&args.arguments, tool.input.schema(), printer)?;
     let who = given::caller(&args.claims, printer)?;
-    let answers = given::answers(&args.answer, printer)?.agreeing(tool);
+    let answers = given::answers(&args.answer, tool, printer)?.agreeing(tool);
     let mut request = None;
     let plan = call::plan(&definitions.catalog, tool, arguments, &answers, &who);
     let planned =

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ExitStatus;
 use super::print::Printer;
-use crate::catalog::Answers;
+use crate::catalog::{Answers, QuestionKind, Tool};
 use crate::config;
 use crate::diag::Findings;
 use crate::principal::Principal;
@@ -53,18 +53,37 @@ fn argument(word: &str, schema: &Map<String, Value>) -> Result<Map<String, Value
     Ok(Map::from_iter([(name, value)]))
 }
 
-/// Reads answers to questions: `name=text` or `name:=json`.
-pub(super) fn answers(written: &[String], printer: &mut Printer) -> Result<Answers, ExitStatus> {
+/// Reads answers to the questions of a tool: `name=text` or `name:=json`. What is only to be confirmed takes `yes`, and
+/// nothing else: no other word must send anything.
+pub(super) fn answers(written: &[String], tool: &Tool, printer: &mut Printer) -> Result<Answers, ExitStatus> {
     let mut answers = Map::new();
     for word in written {
         let read = pair(word).and_then(|pair| match pair {
-            Some((name, Given::Text(text))) => Ok((name, text.into())),
-            Some((name, Given::Json(value))) => Ok((name, value)),
+            Some((name, Given::Text(text))) => answer(tool, name, text.into()),
+            Some((name, Given::Json(value))) => answer(tool, name, value),
             None => Err(Unread::Words(format!("the answer `{word}` can't be read: write NAME=TEXT or NAME:=JSON"))),
         });
         answers.extend([read.map_err(|unread| unread.tell(printer))?]);
     }
     Ok(Answers(answers))
+}
+
+fn answer(tool: &Tool, name: String, given: Value) -> Result<(String, Value), Unread> {
+    let unfit = |why: &str| Err(Unread::Words(format!("the answer to `{name}` can't be used: {why}")));
+    let Some(question) = tool.questions.iter().find(|question| question.name == name) else {
+        return unfit("this tool has no such question");
+    };
+    let is_yes = given == "yes" || given == true;
+    match &question.kind {
+        _ if question.is_plain() && is_yes => Ok((name, Value::Object(Map::new()))),
+        QuestionKind::Page { .. } if is_yes => Ok((name, true.into())),
+        _ if question.is_consent() => unfit("write `yes`, or leave it out"),
+        QuestionKind::Form { check, .. } => match check.faults(&given).as_slice() {
+            [] => Ok((name, given)),
+            faults => unfit(&faults.join("; ")),
+        },
+        QuestionKind::Page { .. } | QuestionKind::Sample(_) | QuestionKind::Roots => Ok((name, given)),
+    }
 }
 
 /// Reads the claims of a caller: `name=text`, `name:=json`, or the name of a JSON or YAML file (`-` for standard input).

@@ -73,10 +73,10 @@ pub(super) struct Said {
 
 /// Why a request gets another answer than it asked for.
 pub(super) enum Stop {
-    /// The client has to ask first.
-    Ask(Box<InputRequiredResult>),
-    /// In the words of the protocol.
-    Refuse(ErrorData),
+    /// The client has to ask this first.
+    Ask(Box<InputRequiredResult>, Vec<Pending>),
+    /// In the words of the protocol, and in ours.
+    Refuse(Box<ErrorData>, CallError),
     /// In words for the model.
     Failed(CallError),
 }
@@ -143,8 +143,8 @@ impl Seal {
         pending: &[Pending],
         answers: &Answers,
         about: &About<'_>,
-    ) -> Result<InputRequiredResult, ErrorData> {
-        let unfit = |_| ErrorData::internal_error("a question can't be put into words", None);
+    ) -> Result<InputRequiredResult, CallError> {
+        let unfit = |error| CallError::internal(format!("a question can't be put into words: {error}"));
         let mut requests = InputRequests::new();
         for question in pending {
             requests.insert(question.name.clone(), request(&question.asked).map_err(unfit)?);
@@ -153,7 +153,8 @@ impl Seal {
         let digest = about.digest();
         let codec = self.common().await.unwrap_or(&self.own);
         let sealed = codec.seal_json_with(&note, &SealOptions::new().associated_data(&digest).ttl(THINK));
-        let sealed = sealed.map_err(|_| ErrorData::internal_error("what was answered can't be kept", None))?;
+        let sealed =
+            sealed.map_err(|error| CallError::internal(format!("what was answered can't be kept: {error}")))?;
         Ok(InputRequiredResult::new(Some(requests), Some(sealed)))
     }
 }
@@ -198,7 +199,8 @@ impl<'a> Interview<'a> {
         if let Some(state) = &said.state {
             let Some(Note { id, answers }) = seal.open(state, &this.about).await else {
                 let words = "requestState is not valid here, or not any more; call again without it";
-                return Err(Stop::Refuse(ErrorData::invalid_params(words, None)));
+                let why = CallError::Argument(vec![words.to_owned()]);
+                return Err(Stop::Refuse(Box::new(ErrorData::invalid_params(words, None)), why));
             };
             this.answers = Answers(answers);
             this.note = Some(id);
@@ -239,8 +241,8 @@ impl<'a> Interview<'a> {
             return Ok(());
         }
         if self.client.takes_round_trips {
-            let asked = self.seal.ask(&pending, &self.answers, &self.about).await.map_err(Stop::Refuse)?;
-            return Err(Stop::Ask(Box::new(asked)));
+            let asked = self.seal.ask(&pending, &self.answers, &self.about).await.map_err(Stop::Failed)?;
+            return Err(Stop::Ask(Box::new(asked), pending));
         }
         within_session(self.context, &pending, self.questions, &mut self.answers).await.map_err(Stop::Failed)
     }
@@ -259,7 +261,7 @@ impl<'a> Interview<'a> {
 
     fn incapable(&self, lacking: Vec<Capability>) -> Stop {
         match self.client.refuse(&lacking) {
-            Some(refusal) => Stop::Refuse(refusal),
+            Some(refusal) => Stop::Refuse(Box::new(refusal), CallError::Incapable(lacking)),
             None => Stop::Failed(CallError::Incapable(lacking)),
         }
     }

@@ -529,8 +529,8 @@ impl ServerHandler for Handler {
         };
         let messages = match made.await {
             Ok(messages) => messages,
-            Err(Stop::Ask(asked)) => return Ok((*asked).into()),
-            Err(Stop::Refuse(refusal)) => return Err(refusal),
+            Err(Stop::Ask(asked, _)) => return Ok((*asked).into()),
+            Err(Stop::Refuse(refusal, _)) => return Err(*refusal),
             Err(Stop::Failed(error)) => return Err(refused(error)),
         };
         self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;

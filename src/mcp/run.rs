@@ -52,38 +52,36 @@ pub(super) enum Instead {
 
 impl Run<'_> {
     pub(super) async fn outcome(&mut self) -> Result<Outcome, CallError> {
-        let who = self.bounded(self.identified()).await?;
-        let (who, arguments) = who;
+        let mut arguments = std::mem::take(&mut self.arguments);
+        let who = self.bounded(self.identified(&mut arguments)).await?;
         self.arguments = arguments;
         let who = self.who.insert(who).clone();
         self.audited = self.tool.audits_arguments.then(|| self.arguments.clone());
         if self.tool.questions.is_empty() && self.tool.requires.is_empty() {
-            return self.send(&who, &Answers::default()).await;
+            let arguments = std::mem::take(&mut self.arguments);
+            return self.send(&who, arguments, &Answers::default()).await;
         }
         match self.interviewed(&who).await {
             Ok(outcome) => outcome,
             Err(Stop::Failed(error)) => Err(error),
-            Err(Stop::Ask(asked)) => {
+            Err(Stop::Ask(asked, pending)) => {
                 self.instead = Some(Instead::Ask(asked));
-                Err(CallError::Unanswered(Vec::new()))
+                Err(CallError::Unanswered(pending))
             }
-            Err(Stop::Refuse(refusal)) => {
-                let words = refusal.message.to_string();
-                self.instead = Some(Instead::Refuse(refusal));
-                Err(CallError::Argument(vec![words]))
+            Err(Stop::Refuse(refusal, why)) => {
+                self.instead = Some(Instead::Refuse(*refusal));
+                Err(why)
             }
         }
     }
 
-    /// Who calls, and the arguments without what said so.
-    async fn identified(&self) -> Result<(Principal, Map<String, Value>), CallError> {
+    /// Who calls. What says so is taken out of the arguments.
+    async fn identified(&self, arguments: &mut Map<String, Value>) -> Result<Principal, CallError> {
         if let Some(audit) = &self.shared.audit {
             audit.ready().map_err(|unwritten| CallError::Upstream(unwritten.to_string()))?;
         }
-        let mut arguments = self.arguments.clone();
         let needs_identity = self.tool.needs_identity(&self.snapshot.catalog);
-        let who = self.shared.caller().of(&self.context.extensions, &mut arguments, needs_identity).await?;
-        Ok((who, arguments))
+        self.shared.caller().of(&self.context.extensions, arguments, needs_identity).await
     }
 
     /// Asks until all is known, and then sends.
@@ -108,18 +106,23 @@ impl Run<'_> {
                 Err(error) => return Ok(Err(error)),
                 Ok(_) => {
                     if interview.may_go_on().await {
-                        return Ok(self.send(who, &interview.answers).await);
+                        return Ok(self.send(who, self.arguments.clone(), &interview.answers).await);
                     }
                 }
             }
         }
     }
 
-    async fn send(&self, who: &Principal, answers: &Answers) -> Result<Outcome, CallError> {
+    async fn send(
+        &self,
+        who: &Principal,
+        arguments: Map<String, Value>,
+        answers: &Answers,
+    ) -> Result<Outcome, CallError> {
         // On the heap: it is the largest part of a call, and would be moved more than once.
         let call = self.bounded(Box::pin(async {
             let _slot = self.shared.slots.take(who)?;
-            self.snapshot.call(self.tool, self.arguments.clone(), answers, who).await
+            self.snapshot.call(self.tool, arguments, answers, who).await
         }));
         match Reporter::of(self.context, self.level) {
             Some(reporter) => reporter.follow(call).await,

@@ -246,3 +246,30 @@ fn a_real_client_asks_its_user_over_both_transports_and_in_both_eras() {
         assert!(api.requests().is_empty() && other.requests().is_empty());
     }
 }
+
+#[test]
+fn on_the_command_line_only_yes_is_a_yes() {
+    let api = Api::start();
+    let fixture = Fixture::new().bridge(YAML).env("API", &api.url());
+    let call = |arguments: &[&str]| {
+        let output = fixture.command(&[&["call", "--no-auth"], arguments].concat()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), said)
+    };
+    let (_, said) = call(&["drop_all"]);
+    assert!(said.contains("To be answered first: `confirm`: Drop everything?"), "{said}");
+    for (arguments, why) in [
+        (["drop_all", "--answer", "confirm=no"], "write `yes`, or leave it out"),
+        (["drop_all", "--answer", "confirm:={}"], "write `yes`, or leave it out"),
+        (["drop_all", "--answer", "why=yes"], "this tool has no such question"),
+    ] {
+        let (is_fine, said) = call(&arguments);
+        assert!(!is_fine && said.contains(why), "{said}");
+    }
+    let (is_fine, said) =
+        call(&["request_leave", "days=9", "--answer", "why:={\"text\":\"x\"}", "--answer", "confirm=yes"]);
+    assert!(!is_fine && said.contains("the answer to `why` can't be used"), "{said}");
+    assert!(api.requests().is_empty());
+    let (is_fine, said) = call(&["drop_all", "--answer", "confirm=yes"]);
+    assert!(is_fine && api.lines() == ["DELETE /all"], "{said}");
+}
