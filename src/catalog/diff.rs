@@ -349,7 +349,8 @@ fn tool(old: &Tool, new: &Tool) -> Vec<Detail> {
         }
     };
     for (key, text) in written(&old.written, &new.written, &|key| !covered(key)) {
-        let side = if key.starts_with("response") { Side::Model } else { Side::Api };
+        let is_shown = ["response", "icons", "meta", "toolsets"].contains(&key.split('.').next().unwrap_or_default());
+        let side = if is_shown { Side::Model } else { Side::Api };
         details.push(Detail { side, text, is_breaking: false });
     }
     access(&mut details, &old.access, &new.access);

@@ -26,7 +26,7 @@ use crate::diag::Span;
 use crate::json_schema::Checker;
 use crate::principal::ClaimPath;
 use crate::secret::Text;
-use crate::shape::{Pages, Part, Shape};
+use crate::shape::{Pages, Part, Select, Shape};
 use crate::template::{Condition, Leaf, Templates};
 
 pub use crate::breaker::BreakerDef;
@@ -35,6 +35,11 @@ pub use diff::{CatalogDiff, Written};
 pub use input::{Answers, ArgumentError, Arguments, Input};
 pub use path::{DotSegment, PathTemplate, PathValue, encode_segment};
 pub use uri::UriTemplate;
+
+/// The tool that finds others, where tools are searched and not listed.
+pub const FIND_TOOLS: &str = "find_tools";
+/// The tool that calls others, there.
+pub const CALL_TOOL: &str = "call_tool";
 
 /// Everything that a directory of bridge files says.
 #[derive(Debug)]
@@ -193,6 +198,10 @@ pub struct Tool {
     pub input: Input,
     /// Hints for clients.
     pub annotations: Annotations,
+    /// What else clients may show or use.
+    pub look: Look,
+    /// The sets that it belongs to.
+    pub toolsets: Vec<String>,
     /// The index of its bridge.
     pub bridge: usize,
     /// The request it makes; `None` for a tool that answers from the file.
@@ -469,9 +478,13 @@ pub struct Resource {
     /// What it holds.
     pub content: ResourceContent,
     /// What clients suggest for the variables of its URI.
-    pub complete: IndexMap<String, Vec<String>>,
+    pub complete: IndexMap<String, Complete>,
+    /// How often it is looked at while somebody follows it.
+    pub watch: Option<Duration>,
     /// Hints for clients.
     pub annotations: ResourceAnnotations,
+    /// What else clients may show or use.
+    pub look: Look,
     /// What is written.
     pub written: Written,
 }
@@ -528,12 +541,63 @@ pub struct Prompt {
     pub questions: Vec<Question>,
     /// The messages.
     pub messages: Vec<(Role, Part)>,
+    /// What else clients may show or use.
+    pub look: Look,
     /// What is written.
     pub written: Written,
 }
 
-/// Something that the user fills in.
+/// What clients may show or use of a tool, a resource or a prompt, besides its words.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Pictures.
+    pub icons: Vec<Icon>,
+    /// Data for clients that know of it.
+    pub meta: Map<String, Value>,
+}
+
+/// A picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Icon {
+    /// Where it is: an https URL or a `data:` URI.
+    pub src: String,
+    /// Its media type.
+    pub mime_type: Option<String>,
+    /// Its sizes.
+    pub sizes: Vec<String>,
+    /// Whether it is made for a dark background, or for a light one.
+    pub dark: Option<bool>,
+}
+
+/// What clients suggest for a value.
+#[derive(Debug, Default)]
+pub enum Complete {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// These; any other value is taken, too.
+    Known(Vec<String>),
+    /// These, and there are no others.
+    Only(Vec<String>),
+    /// What the API says.
+    Asked(Box<Suggestions>),
+}
+
+/// Suggestions that the API makes.
+#[derive(Debug)]
+pub struct Suggestions {
+    /// The request.
+    pub operation: Operation,
+    /// Where the list stands in the answer.
+    pub select: Option<Select>,
+    /// The query parameter that takes what was typed.
+    pub wire_name: Option<String>,
+    /// How long an answer is kept.
+    pub keep: Duration,
+}
+
+/// Something that the user fills in.
+#[derive(Debug)]
 pub struct PromptArgument {
     /// Its name.
     pub name: String,
@@ -544,7 +608,7 @@ pub struct PromptArgument {
     /// Whether it must be filled in.
     pub required: bool,
     /// What clients suggest.
-    pub complete: Vec<String>,
+    pub complete: Complete,
 }
 
 /// A condition of a template and where the template stands.
@@ -582,7 +646,20 @@ impl Catalog {
         if let Some(resource) = self.resources.get(uri) {
             return Some((resource, Vec::new()));
         }
-        self.resource_templates.iter().find_map(|resource| resource.uri.read(uri).map(|values| (resource, values)))
+        self.resource_templates.iter().find_map(|resource| {
+            let values = resource.uri.read(uri)?;
+            let exists = values.iter().all(|(name, value)| match resource.complete.get(name) {
+                Some(Complete::Only(only)) => only.contains(value),
+                _ => true,
+            });
+            exists.then_some((resource, values))
+        })
+    }
+
+    /// Whether some tool belongs to a set.
+    #[must_use]
+    pub fn has_toolset(&self, name: &str) -> bool {
+        self.tools.values().any(|tool| tool.toolsets.iter().any(|set| set == name))
     }
 }
 

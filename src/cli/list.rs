@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::ExitStatus;
 use super::describe::{self as words, Definitions, From};
 use super::print::Printer;
-use crate::catalog::Tool;
-use crate::describe;
+use crate::catalog::{Catalog, Tool};
+use crate::{describe, mcp};
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +18,9 @@ pub(super) struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Show what each tool takes of a model's context: an estimate, a token for four bytes of its entry in tools/list
+    #[arg(long)]
+    tokens: bool,
 }
 
 /// How to print the catalogue.
@@ -33,13 +38,33 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
         Err(status) => return status,
     };
     match args.format {
-        Format::Text => printer.result(&text(&definitions)),
-        Format::Json => printer.result(&format!("{:#}", describe::catalogue(&definitions.catalog))),
+        Format::Text => printer.result(&text(&definitions, args.tokens)),
+        Format::Json => {
+            let mut catalogue = describe::catalogue(&definitions.catalog);
+            if args.tokens {
+                add_tokens(&mut catalogue, &definitions.catalog);
+            }
+            printer.result(&format!("{catalogue:#}"));
+        }
     }
     ExitStatus::Fine
 }
 
-fn text(definitions: &Definitions) -> String {
+/// What a tool takes of a model's context, about: tokenizers differ, and four bytes of JSON are a token for most of them.
+fn tokens(tool: &Tool) -> usize {
+    mcp::tool_as_listed(tool).to_string().len().div_ceil(4)
+}
+
+fn add_tokens(catalogue: &mut Value, catalog: &Catalog) {
+    for shown in catalogue.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten() {
+        let tool = shown.get("name").and_then(Value::as_str).and_then(|name| catalog.tools.get(name));
+        if let (Some(tool), Some(shown)) = (tool, shown.as_object_mut()) {
+            shown.insert("tokens".to_owned(), tokens(tool).into());
+        }
+    }
+}
+
+fn text(definitions: &Definitions, with_tokens: bool) -> String {
     let catalog = &definitions.catalog;
     let mut sections = Vec::new();
     for (index, bridge) in catalog.bridges.iter().enumerate() {
@@ -49,8 +74,13 @@ fn text(definitions: &Definitions) -> String {
         };
         let about = |description: &Option<String>| description.as_deref().map(words::first_line).unwrap_or_default();
         let tools = catalog.tools.values().filter(|tool| tool.bridge == index);
-        let tools: Vec<_> =
-            tools.map(|tool| vec![tool.name.clone(), endpoint(tool), about(&tool.description)]).collect();
+        let tools: Vec<_> = tools
+            .map(|tool| {
+                let size = with_tokens.then(|| format!("{:>5}", tokens(tool)));
+                let row = [Some(tool.name.clone()), size, Some(endpoint(tool)), Some(about(&tool.description))];
+                row.into_iter().flatten().collect()
+            })
+            .collect();
         let resources = catalog.resources.values().chain(&catalog.resource_templates);
         let resources: Vec<_> = resources
             .filter(|resource| resource.bridge == index)
@@ -64,6 +94,11 @@ fn text(definitions: &Definitions) -> String {
             }
         }
         sections.push(text);
+    }
+    if with_tokens {
+        let all: usize = catalog.tools.values().map(tokens).sum();
+        sections
+            .push(format!("All tools take about {all} tokens (estimated: 4 bytes of `tools/list` are one token).\n"));
     }
     sections.join("\n")
 }

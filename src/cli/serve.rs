@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::print::Printer;
 use super::{DEFAULT_CONFIG, ExitStatus, block_on};
 use crate::config::client::ClientSpec;
-use crate::config::server::{AuthSpec, OktaSpec, TokenSpec, True, ValidationSpec, WatchSpec};
+use crate::config::server::{AuthSpec, DiscoverySpec, OktaSpec, TokenSpec, True, ValidationSpec, WatchSpec};
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::Findings;
@@ -52,6 +52,12 @@ pub(super) struct Args {
     /// An origin accepted in the Origin header, besides loopback and the public URL; may be repeated
     #[arg(long, env = "TOLLBRIDGE_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
+    /// Serve only the tools of this set; may be repeated
+    #[arg(long, env = "TOLLBRIDGE_TOOLSETS", value_name = "NAME", value_delimiter = ',')]
+    toolset: Vec<String>,
+    /// How clients learn of tools, unless they choose [default: list]
+    #[arg(long, env = "TOLLBRIDGE_DISCOVERY", value_enum, value_name = "HOW")]
+    discovery: Option<DiscoverySpec>,
     /// Send traces to this OpenTelemetry collector, by OTLP over HTTP (in builds with the feature `otel`)
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -178,6 +184,8 @@ fn overrides(args: Args) -> Overrides {
         stdio_token,
         allowed_host,
         allowed_origin,
+        toolset,
+        discovery,
         insecure,
         auth,
     } = args;
@@ -190,6 +198,8 @@ fn overrides(args: Args) -> Overrides {
         auth: auth.spec(),
         allowed_hosts: allowed_host,
         allowed_origins: allowed_origin,
+        toolsets: toolset,
+        discovery,
         insecure,
         admin_listen,
         file: None,

@@ -347,6 +347,15 @@ pub struct ToolSpec {
     /// Hints for clients; defaults follow the method.
     /// Example: `{ destructive: false }`
     pub annotations: AnnotationsSpec,
+    /// Pictures that clients may show beside it: an https URL or a `data:` URI each.
+    /// Example: `[https://example.com/calendar.svg]`
+    pub icons: Vec<IconSpec>,
+    /// Data for clients that know of it (MCP `_meta`). A name with a prefix, such as `com.example/team`, is nobody else's.
+    /// Example: `{ com.example/team: people }`
+    pub meta: Map<String, Value>,
+    /// The sets that it belongs to: `/mcp?toolset=NAME` offers only the tools of that set.
+    /// Example: `[payroll]`
+    pub toolsets: Vec<String>,
     /// What of a call stands in the audit trail besides who, what and when. Default: nothing.
     /// Example: `arguments`
     pub audit: Option<AuditSpec>,
@@ -792,10 +801,20 @@ pub struct ResourceSpec {
     pub endpoint: Option<String>,
     /// What clients suggest for the variables of the URI, by name.
     /// Example: `{ name: [time-off, travel] }`
-    pub complete: IndexMap<String, Vec<String>>,
+    pub complete: IndexMap<String, CompleteSpec>,
+    /// How often an `endpoint` is looked at while a client follows the resource, so that it hears of changes; from `1s` to
+    /// `1d`. Default: never.
+    /// Example: `60s`
+    pub watch: Option<String>,
     /// Hints for clients.
     /// Example: `{ audience: [user], priority: 0.5 }`
     pub annotations: ResourceAnnotationsSpec,
+    /// Pictures that clients may show beside it: an https URL or a `data:` URI each.
+    /// Example: `[https://example.com/calendar.svg]`
+    pub icons: Vec<IconSpec>,
+    /// Data for clients that know of it (MCP `_meta`). A name with a prefix, such as `com.example/team`, is nobody else's.
+    /// Example: `{ com.example/team: people }`
+    pub meta: Map<String, Value>,
 }
 
 /// Hints for clients about a resource (MCP annotations).
@@ -844,6 +863,12 @@ pub struct PromptSpec {
     /// The messages; they may use the arguments as `{{ name }}`.
     /// Example: `[{ role: user, text: "Plan my vacation in {{ month }}." }]`
     pub messages: Vec<PromptMessageSpec>,
+    /// Pictures that clients may show beside it: an https URL or a `data:` URI each.
+    /// Example: `[https://example.com/calendar.svg]`
+    pub icons: Vec<IconSpec>,
+    /// Data for clients that know of it (MCP `_meta`). A name with a prefix, such as `com.example/team`, is nobody else's.
+    /// Example: `{ com.example/team: people }`
+    pub meta: Map<String, Value>,
 }
 
 /// Something that the user fills in.
@@ -861,7 +886,79 @@ pub struct PromptArgumentSpec {
     pub required: bool,
     /// What clients suggest while the user types.
     /// Example: `[January, February, March]`
-    pub complete: Vec<String>,
+    pub complete: Option<CompleteSpec>,
+}
+
+/// What clients suggest while the user types: a list, or where it comes from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CompleteSpec {
+    /// These; any other value is taken, too.
+    Values(Vec<String>),
+    /// From somewhere; exactly one of `enum` and `endpoint`.
+    Source(CompleteSourceSpec),
+}
+
+/// Where suggestions come from; exactly one of `enum` and `endpoint`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CompleteSourceSpec {
+    /// All values there are; any other is refused.
+    /// Example: `[draft, final]`
+    #[serde(rename = "enum")]
+    pub only: Option<Vec<String>>,
+    /// A GET of the bridge's API. The other arguments, or variables of the URI, fill its path.
+    /// Example: `GET /departments`
+    pub endpoint: Option<String>,
+    /// A JMESPath to the list of suggestions in the answer. Default: the answer itself is the list.
+    /// Example: `"[].code"`
+    pub select: Option<String>,
+    /// The query parameter that takes what the user has typed, for an API that does the searching. Default: the API is asked
+    /// for all, and those that begin like that are suggested.
+    /// Example: `q`
+    #[serde(rename = "as")]
+    pub wire_name: Option<String>,
+    /// How long the API's answer is kept. Default: `60s`.
+    /// Example: `5m`
+    pub cache: Option<String>,
+}
+
+/// A picture: its URL, or more about it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum IconSpec {
+    /// Where it is.
+    Source(String),
+    /// Where it is, and what it looks like.
+    Icon(IconDetailsSpec),
+}
+
+/// Where a picture is, and what it looks like.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct IconDetailsSpec {
+    /// An https URL, or a `data:` URI.
+    /// Example: `https://example.com/calendar.png`
+    pub src: String,
+    /// Its media type.
+    /// Example: `image/png`
+    pub mime_type: Option<String>,
+    /// Its sizes, such as `48x48`, or `any`.
+    /// Example: `[48x48]`
+    #[serde(default)]
+    pub sizes: Vec<String>,
+    /// The background that it is made for.
+    /// Example: `dark`
+    pub theme: Option<ThemeSpec>,
+}
+
+/// A background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ThemeSpec {
+    /// A light one.
+    Light,
+    /// A dark one.
+    Dark,
 }
 
 /// A message of a prompt: who says it, and one piece of content.

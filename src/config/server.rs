@@ -56,9 +56,26 @@ pub struct ServerSpec {
     /// Which `${NAME}` variables bridge files may read: names, or patterns with `*`. Default: all.
     /// Example: `[API_KEY, HR_*]`
     pub allow_env: Option<Vec<String>>,
+    /// The sets of tools that are served; default: all tools. A client may ask for fewer with `?toolset=NAME`.
+    /// Example: `[payroll]`
+    pub toolsets: Vec<String>,
+    /// How clients learn of tools. Default: `list`. A client may choose with `?discovery=search`.
+    /// Example: `search`
+    pub discovery: DiscoverySpec,
     /// Bounds on what one client can ask for.
     /// Example: `{ request_timeout: 30s }`
     pub limits: LimitsSpec,
+}
+
+/// How clients learn of tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscoverySpec {
+    /// All of them are listed.
+    #[default]
+    List,
+    /// Two tools are listed, `find_tools` and `call_tool`: for catalogues that would fill a model's context.
+    Search,
 }
 
 /// How a caller's token is checked: one of `okta`, `introspection`, `jwt`, `issuers` and `none`.
@@ -389,6 +406,9 @@ pub struct LimitsSpec {
     /// not for them. Default: `128`.
     /// Example: `16`
     pub max_calls_per_caller: Option<u32>,
+    /// The most entries of a list at a time; clients ask for more page by page. Default: `1000`.
+    /// Example: `100`
+    pub max_list_items: Option<u32>,
     /// How long a client may take to send the head of a request, and then again for its body. Default: `10s`.
     /// Example: `5s`
     pub read_timeout: Option<String>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{Loader, Snapshot};
+use super::{Loader, Snapshot, suggest};
 use crate::catalog::{Catalog, RateLimit, Tool};
 use crate::config::variable::Environment;
 use crate::diag::{Code, Diagnostic, Report};
@@ -43,9 +43,9 @@ pub(super) fn activate(catalog: Catalog, loader: &Loader, previous: Option<&Snap
         return Err(report);
     }
     let gates = gates(&catalog, loader, previous);
-    let caches = caches(&catalog);
+    let (caches, suggested) = (caches(&catalog), suggest::caches(&catalog));
     let metrics = Arc::clone(&loader.metrics);
-    Ok(Snapshot { catalog: Arc::new(catalog), secrets, upstreams, gates, caches, metrics })
+    Ok(Snapshot { catalog: Arc::new(catalog), secrets, upstreams, gates, caches, suggested, metrics })
 }
 
 /// Counters go on where a reload does not change what is allowed.

@@ -2,7 +2,9 @@
 
 mod activate;
 mod history;
+mod look;
 mod reload;
+mod suggest;
 mod watch;
 
 use std::collections::HashMap;
@@ -14,9 +16,9 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use tokio::sync::watch as channel;
 
-use crate::call::{self, CallError, Owner, Plan, Request};
+use crate::call::{self, CallError, Plan, Request};
 use crate::catalog::{
-    Answers, Arguments, Bridge, Catalog, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool,
+    Answers, Bridge, Catalog, Complete, Operation, Prompt, Rendered, Resource, ResourceContent, Role, Tool,
     UpstreamDef, VariableUse,
 };
 use crate::config::Revision;
@@ -28,13 +30,15 @@ use crate::principal::Principal;
 use crate::progress;
 use crate::quantity::show_duration;
 use crate::secret::Secrets;
-use crate::shape::{Content, Embedded, Outcome, PartError, Reply, Shape};
+use crate::shape::{Content, Embedded, Outcome, PartError, Reply};
 use crate::template::Scope;
 use crate::upstream::{Canned, HttpUpstream, Key, RateGate, Recorder, ReplyCache, Upstream, pages};
 
 use history::History;
 pub use history::{Event, Standing};
+pub use look::Mark;
 pub use reload::{Breaking, Loader, ReloadOutcome, ReloadRules, RollbackError};
+pub use suggest::Subject;
 pub use watch::{WatchError, Watcher};
 
 /// A catalogue with its secrets and clients: everything that a call needs from start to end.
@@ -48,6 +52,8 @@ pub struct Snapshot<U = HttpUpstream> {
     gates: HashMap<String, Arc<RateGate>>,
     /// The answers of tools with a `cache`, by their names.
     caches: HashMap<String, ReplyCache>,
+    /// The answers that suggestions are taken from.
+    suggested: HashMap<String, ReplyCache>,
     metrics: Arc<Metrics>,
 }
 
@@ -101,6 +107,7 @@ impl Snapshot {
             upstreams: self.upstreams.iter().map(api).collect(),
             gates: HashMap::new(),
             caches: HashMap::new(),
+            suggested: HashMap::new(),
             metrics: Arc::clone(&self.metrics),
         }
     }
@@ -118,7 +125,8 @@ impl Snapshot<Canned> {
     pub fn rehearsal(catalog: Arc<Catalog>, upstreams: Vec<Option<Arc<Canned>>>) -> Self {
         let names = catalog.variables.iter().map(|used| used.variable.shown().into());
         let secrets = Arc::new(Secrets::new(names.collect()));
-        Self { catalog, secrets, upstreams, gates: HashMap::new(), caches: HashMap::new(), metrics: Metrics::unread() }
+        let (gates, caches, suggested) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { catalog, secrets, upstreams, gates, caches, suggested, metrics: Metrics::unread() }
     }
 }
 
@@ -233,22 +241,12 @@ impl<U: Upstream> Snapshot<U> {
         operation: &Operation,
         variables: &[(String, String)],
     ) -> Result<ResourceBody, CallError> {
-        let name = resource.uri.as_str();
         let nobody = Principal::anonymous();
+        let request = self.public_request(resource, operation, variables)?;
         let upstream = self.upstream(resource.bridge)?;
-        let owner = Owner { name, bridge: resource.bridge };
-        let request = call::prepare(&self.catalog, owner, operation, &Arguments::of_uri(variables), &nobody)?;
         let reply = upstream.send(&request, &nobody).await?;
         if !(200..300).contains(&reply.status) {
-            let outcome = Shape::default()
-                .apply(&reply, &self.catalog.templates, &Map::new)
-                .map_err(|error| call::prepare::template_failure("the resource", &error))?;
-            let outcome = scrub_error(outcome, upstream, &nobody);
-            let words = outcome.content.into_iter().find_map(|content| match content {
-                Content::Text(text) => Some(text),
-                _ => None,
-            });
-            let words = words.unwrap_or_default();
+            let words = self.failure(&reply, upstream, &nobody)?;
             return Err(if reply.status == 404 {
                 CallError::Argument(vec![words])
             } else {
@@ -282,9 +280,15 @@ impl<U: Upstream> Snapshot<U> {
         for argument in &prompt.arguments {
             match arguments.get(&argument.name) {
                 None if argument.required => errors.push(format!("missing argument `{}`", argument.name)),
-                Some(value) if !value.is_string() => {
-                    errors.push(format!("argument `{}` is not a string", argument.name));
+                Some(Value::String(given)) => {
+                    if let Complete::Only(only) = &argument.complete
+                        && !only.contains(given)
+                    {
+                        let known = crate::diag::listed(only.iter().map(String::as_str), "or");
+                        errors.push(format!("argument `{}` is none of {known}", argument.name));
+                    }
                 }
+                Some(_) => errors.push(format!("argument `{}` is not a string", argument.name)),
                 _ => {}
             }
         }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::auth::{AuthError, Authenticator, token};
 use crate::call::CallError;
 use crate::config;
+use crate::config::server::DiscoverySpec;
 use crate::principal::Principal;
 
 /// The argument that carries the token under `stdio: { token: argument }`.
@@ -36,9 +37,16 @@ pub enum TokenSource {
     Argument,
 }
 
-/// The one bridge that a request is for (`/mcp/{bridge}`), put into the request's extensions by the HTTP layer.
-#[derive(Clone, Debug)]
-pub struct BridgeScope(pub String);
+/// The part of the catalogue that a request is for, put into the request's extensions by the HTTP layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// One bridge (`/mcp/{bridge}`); `None` for all.
+    pub bridge: Option<String>,
+    /// Sets of tools (`?toolset=name`); empty for all.
+    pub toolsets: Vec<String>,
+    /// Whether tools are listed or searched (`?discovery=search`); `None` as the server is set up.
+    pub discovery: Option<DiscoverySpec>,
+}
 
 // === impl Caller ===
 
@@ -108,6 +116,11 @@ impl Caller {
     }
 }
 
+/// Whether whoever sent a request may do more than what is open to everybody.
+pub(super) fn is_admitted(extensions: &Extensions) -> bool {
+    parts(extensions).is_none_or(|parts| parts.extensions.get::<Unauthenticated>().is_none())
+}
+
 /// Marks a request that came without a token, to a method that is open to everybody.
 #[derive(Clone, Copy, Debug)]
 pub struct Unauthenticated;
@@ -132,9 +145,9 @@ pub(super) fn header<'e>(extensions: &'e Extensions, name: &str) -> Option<&'e s
     parts(extensions)?.headers.get(name)?.to_str().ok()
 }
 
-/// The one bridge that a request is for, if any.
-pub(super) fn scope(extensions: &Extensions) -> Option<&str> {
-    parts(extensions).and_then(|parts| parts.extensions.get::<BridgeScope>()).map(|scope| scope.0.as_str())
+/// The part of the catalogue that a request is for; `None` for all of it.
+pub(super) fn scope(extensions: &Extensions) -> Option<&Scope> {
+    parts(extensions).and_then(|parts| parts.extensions.get::<Scope>())
 }
 
 fn parts(extensions: &Extensions) -> Option<&http::request::Parts> {

@@ -1,95 +1,25 @@
 //! Between our types and rmcp's.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::fmt::Write as _;
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
-    Annotations as McpAnnotations, AudioContent, CallToolResult, CompleteResult, CompletionInfo, ContentBlock,
-    ErrorData, GetPromptResult, Prompt as McpPrompt, PromptArgument as McpPromptArgument, PromptMessage,
+    Annotations as McpAnnotations, AudioContent, CallToolResult, ContentBlock, ErrorData, GetPromptResult,
+    Icon as McpIcon, IconTheme, MetaObject, Prompt as McpPrompt, PromptArgument as McpPromptArgument, PromptMessage,
     Resource as McpResource, ResourceContents, ResourceTemplate as McpResourceTemplate, Role as McpRole,
     Tool as McpTool, ToolAnnotations,
 };
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::caller::TOKEN_ARGUMENT;
 use crate::call::CallError;
-use crate::catalog::{Annotations, Catalog, Prompt, Resource, ResourceAnnotations, ResourceContent, Role, Tool};
-use crate::config::Revision;
+use crate::catalog::{Annotations, Catalog, Icon, Look, Prompt, Resource, ResourceAnnotations, Role, Tool};
 use crate::live::ResourceBody;
 use crate::shape::{Content, Embedded, Outcome};
 
-/// The lists of a snapshot as clients see them, made once per snapshot.
-pub(super) struct Lists {
-    pub(super) revision: Revision,
-    /// Each with the index of its bridge.
-    pub(super) tools: Vec<(usize, McpTool)>,
-    pub(super) resources: Vec<(usize, McpResource)>,
-    pub(super) templates: Vec<(usize, McpResourceTemplate)>,
-    pub(super) prompts: Vec<(usize, McpPrompt)>,
-    /// Whether some tools are hidden from some callers.
-    pub(super) hides_tools: bool,
-    /// The hash of each tool as it is listed, in the same order.
-    pub(super) hashes: Vec<String>,
-    /// The same of resources and their templates, each with the index of its bridge.
-    pub(super) resource_hashes: Vec<(usize, String)>,
-    /// The same of prompts.
-    pub(super) prompt_hashes: Vec<(usize, String)>,
-    /// What changes with the content of each resource and template, by URI.
-    pub(super) contents: HashMap<String, u64>,
-}
-
-// === impl Lists ===
-
-impl Lists {
-    pub(super) fn new(catalog: &Catalog, token_as_argument: bool) -> Self {
-        let tools: Vec<(usize, McpTool)> = catalog
-            .tools
-            .values()
-            .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
-            .collect();
-        let of = |resource: &Resource| resource.bridge;
-        let resources: Vec<_> = catalog.resources.values().map(|it| (of(it), mcp_resource(it))).collect();
-        let templates: Vec<_> = catalog.resource_templates.iter().map(|it| (of(it), mcp_template(it))).collect();
-        let prompts: Vec<_> = catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect();
-        Self {
-            revision: catalog.revision.clone(),
-            hashes: tools.iter().map(|(_, tool)| hash(tool)).collect(),
-            resource_hashes: hashes(&resources).chain(hashes(&templates)).collect(),
-            prompt_hashes: hashes(&prompts).collect(),
-            contents: all_resources(catalog).map(|it| (it.uri.as_str().to_owned(), content_mark(it))).collect(),
-            tools,
-            resources,
-            templates,
-            prompts,
-            hides_tools: catalog.tools.values().any(|tool| tool.access.hides()),
-        }
-    }
-}
-
-fn all_resources(catalog: &Catalog) -> impl Iterator<Item = &Resource> {
-    catalog.resources.values().chain(&catalog.resource_templates)
-}
-
-fn content_mark(resource: &Resource) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match &resource.content {
-        ResourceContent::Fixed(text) => text.hash(&mut hasher),
-        ResourceContent::Blob(bytes) => bytes.hash(&mut hasher),
-        ResourceContent::Json(_) | ResourceContent::Text(_) | ResourceContent::Endpoint(_) => {}
-    }
-    format!("{:?}", resource.written).hash(&mut hasher);
-    hasher.finish()
-}
-
-fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
+pub(super) fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
     let mut schema = tool.input.schema().clone();
     if with_token {
         add_token(&mut schema);
@@ -98,22 +28,8 @@ fn mcp_tool(tool: &Tool, with_token: bool) -> McpTool {
         McpTool::new_with_raw(tool.name.clone(), tool.description.clone().map(Cow::from), Arc::new(schema));
     converted.title.clone_from(&tool.title);
     converted.output_schema = tool.output.clone().map(Arc::new);
+    (converted.icons, converted.meta) = mcp_look(&tool.look);
     converted.with_annotations(mcp_annotations(tool.annotations))
-}
-
-fn hashes<T: Serialize>(items: &[(usize, T)]) -> impl Iterator<Item = (usize, String)> {
-    items.iter().map(|(bridge, item)| (*bridge, hash(item)))
-}
-
-/// The beginning of the SHA-256 of something as it is listed.
-fn hash(item: &impl Serialize) -> String {
-    let bytes = serde_json::to_vec(item).unwrap_or_default();
-    let whole = digest(&SHA256, &bytes);
-    let mut text = String::new();
-    for byte in whole.as_ref().iter().take(8) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// A tool as `tools/list` shows it.
@@ -200,33 +116,24 @@ fn mcp_annotations(annotations: Annotations) -> ToolAnnotations {
     ToolAnnotations::new().read_only(read_only).idempotent(idempotent).destructive(destructive).open_world(open_world)
 }
 
-fn mcp_resource(resource: &Resource) -> McpResource {
+pub(super) fn mcp_resource(resource: &Resource) -> McpResource {
     let mut converted = McpResource::new(resource.uri.as_str(), resource.name.clone());
     converted.mime_type.clone_from(&resource.mime_type);
     converted.annotations = mcp_resource_annotations(&resource.annotations);
     converted.title.clone_from(&resource.title);
     converted.description.clone_from(&resource.description);
+    (converted.icons, converted.meta) = mcp_look(&resource.look);
     converted
 }
 
-fn mcp_template(resource: &Resource) -> McpResourceTemplate {
+pub(super) fn mcp_template(resource: &Resource) -> McpResourceTemplate {
     let mut converted = McpResourceTemplate::new(resource.uri.as_str(), resource.name.clone());
     converted.mime_type.clone_from(&resource.mime_type);
     converted.annotations = mcp_resource_annotations(&resource.annotations);
     converted.title.clone_from(&resource.title);
     converted.description.clone_from(&resource.description);
+    (converted.icons, converted.meta) = mcp_look(&resource.look);
     converted
-}
-
-/// Those of the known values that begin as the user has begun to type.
-pub(super) fn completion(known: &[String], begun: &str) -> CompleteResult {
-    let begun = begun.to_lowercase();
-    let fitting: Vec<&String> = known.iter().filter(|value| value.to_lowercase().starts_with(&begun)).collect();
-    let mut completion = CompletionInfo::default();
-    completion.total = u32::try_from(fitting.len()).ok();
-    completion.has_more = Some(fitting.len() > CompletionInfo::MAX_VALUES);
-    completion.values = fitting.into_iter().take(CompletionInfo::MAX_VALUES).cloned().collect();
-    CompleteResult::new(completion)
 }
 
 /// The result of a call. What the model can learn from is a result with `isError`; only our own failures are protocol
@@ -310,7 +217,7 @@ fn mcp_role(role: Role) -> McpRole {
     }
 }
 
-fn mcp_prompt(prompt: &Prompt) -> McpPrompt {
+pub(super) fn mcp_prompt(prompt: &Prompt) -> McpPrompt {
     let arguments: Vec<McpPromptArgument> = prompt
         .arguments
         .iter()
@@ -324,6 +231,22 @@ fn mcp_prompt(prompt: &Prompt) -> McpPrompt {
     let arguments = (!arguments.is_empty()).then_some(arguments);
     let mut converted = McpPrompt::new(prompt.name.clone(), prompt.description.clone(), arguments);
     converted.title.clone_from(&prompt.title);
+    (converted.icons, converted.meta) = mcp_look(&prompt.look);
+    converted
+}
+
+fn mcp_look(look: &Look) -> (Option<Vec<McpIcon>>, Option<MetaObject>) {
+    let icons: Vec<McpIcon> = look.icons.iter().map(mcp_icon).collect();
+    let meta = (!look.meta.is_empty()).then(|| MetaObject(look.meta.clone()));
+    (Some(icons).filter(|icons| !icons.is_empty()), meta)
+}
+
+fn mcp_icon(icon: &Icon) -> McpIcon {
+    let Icon { src, mime_type, sizes, dark } = icon;
+    let mut converted = McpIcon::new(src.clone());
+    converted.mime_type.clone_from(mime_type);
+    converted.sizes = (!sizes.is_empty()).then(|| sizes.clone());
+    converted.theme = dark.map(|dark| if dark { IconTheme::Dark } else { IconTheme::Light });
     converted
 }
 

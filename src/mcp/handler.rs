@@ -1,6 +1,6 @@
 //! The MCP methods. No tool is known here: everything comes from the running snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, DiscoverResult,
-    ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
 };
 #[expect(deprecated, reason = "clients of older protocols ask for log messages, and their requirements do")]
 use rmcp::model::{LoggingLevel, SetLevelRequestParams};
@@ -26,13 +26,18 @@ use tracing::{Instrument as _, info, info_span};
 
 use super::ask::{About, Interview, Said, Seal, Stop};
 use super::caller::{self, Caller};
-use super::convert::{self, Lists};
+use super::convert;
+use super::lists::{Lists, page};
+use super::meta::{Introduced as _, introduction};
+use super::poll::{Interest, Polls};
 use super::run::{Instead, Run};
+use super::search;
 use super::slots::Slots;
-use super::{Options, listen};
+use super::{Options, Scope, complete, listen};
 use crate::audit::{Audit, Entry};
 use crate::call::{self, CallError, Standing};
-use crate::catalog::{Bridge, Prompt, Resource, Tool};
+use crate::catalog::{Bridge, CALL_TOOL, FIND_TOOLS, Prompt, Resource, Tool};
+use crate::config::server::DiscoverySpec;
 use crate::live::{Live, Snapshot};
 use crate::metrics::{CallRecord, Metrics};
 use crate::principal::Principal;
@@ -53,6 +58,13 @@ pub struct Shared {
     pub(super) audit: Option<Arc<Audit>>,
     metrics: Arc<Metrics>,
     pub(super) slots: Arc<Slots>,
+    pub(super) polls: Polls,
+    /// The part of the catalogue that a request is for when it does not say.
+    usual: Scope,
+    /// The sets of tools that are served; empty for all tools.
+    toolsets: Vec<String>,
+    /// The most entries of a list at a time.
+    page: usize,
     stopping: CancellationToken,
     /// Knows of calls that are running.
     running: TaskTracker,
@@ -69,7 +81,7 @@ pub struct Handler {
     #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
     level: Mutex<Option<LoggingLevel>>,
     /// The resources that the session wants to hear of.
-    followed: Arc<Mutex<BTreeSet<String>>>,
+    followed: Arc<Mutex<BTreeMap<String, Arc<Interest>>>>,
     /// Is cancelled when the session ends and its handler goes.
     ended: DropGuard,
 }
@@ -78,7 +90,8 @@ pub struct Handler {
 
 impl Shared {
     pub(super) fn new(live: Arc<Live>, caller: Caller, options: Options) -> Self {
-        let Options { call_timeout, audit, metrics, calls_per_caller, stopping, shared } = options;
+        let Options { call_timeout, audit, metrics, calls_per_caller, stopping, shared, toolsets, discovery, page } =
+            options;
         Self {
             live,
             caller,
@@ -88,6 +101,10 @@ impl Shared {
             audit,
             metrics,
             slots: Slots::new(calls_per_caller),
+            polls: Polls::new(),
+            usual: Scope { discovery: Some(discovery), ..Scope::default() },
+            toolsets,
+            page,
             stopping,
             running: TaskTracker::new(),
             hashing: RandomState::new(),
@@ -140,6 +157,29 @@ impl Shared {
         });
     }
 
+    /// The part of the catalogue that a request is for.
+    pub(super) fn scope<'s>(&'s self, extensions: &'s rmcp::model::Extensions) -> &'s Scope {
+        caller::scope(extensions).unwrap_or(&self.usual)
+    }
+
+    /// Whether tools are searched and not listed.
+    pub(super) fn searches(&self, scope: &Scope) -> bool {
+        scope.discovery.or(self.usual.discovery) == Some(DiscoverySpec::Search)
+    }
+
+    /// Whether a tool is part of what a request is for.
+    pub(super) fn offers(&self, snapshot: &Snapshot, tool: &Tool, scope: &Scope) -> bool {
+        let is_in = |sets: &[String]| sets.is_empty() || tool.toolsets.iter().any(|set| sets.contains(set));
+        in_scope(snapshot, tool.bridge, scope) && is_in(&self.toolsets) && is_in(&scope.toolsets)
+    }
+
+    /// Whether a tool is listed for a caller; `None` when it is not known who that is.
+    pub(super) fn shows(&self, snapshot: &Snapshot, name: &str, scope: &Scope, who: Option<&Principal>) -> bool {
+        snapshot.catalog.tools.get(name).is_some_and(|tool| {
+            self.offers(snapshot, tool, scope) && who.is_none_or(|who| is_visible(snapshot, tool, who))
+        })
+    }
+
     /// The lists of a snapshot; made by the first who asks after a reload.
     pub(super) fn lists(&self, snapshot: &Snapshot) -> Arc<Lists> {
         if let Some(lists) = self.lists.load_full()
@@ -168,7 +208,7 @@ impl Handler {
 
     /// Name, version and capabilities, with the instructions of the bridges in scope.
     #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
-    fn info(&self, scope: Option<&str>) -> ServerConfig {
+    fn info(&self, scope: &Scope) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_tool_list_changed()
@@ -180,8 +220,7 @@ impl Handler {
             .enable_completions()
             .enable_logging()
             .build();
-        let mut info = ServerConfig::new(capabilities)
-            .with_server_info(Implementation::new("tollbridge", env!("CARGO_PKG_VERSION")));
+        let mut info = ServerConfig::new(capabilities).with_server_info(introduction());
         info.instructions = instructions(&self.shared.live.load(), scope);
         info
     }
@@ -200,7 +239,7 @@ impl Handler {
             .catalog
             .tools
             .get(name)
-            .filter(|tool| in_scope(&snapshot, tool.bridge, caller::scope(&context.extensions)))
+            .filter(|tool| self.shared.offers(&snapshot, tool, self.shared.scope(&context.extensions)))
             .ok_or_else(|| ErrorData::invalid_params(CallError::Unknown(name.to_owned()).to_string(), None))?;
         let lists = self.shared.lists(&snapshot);
         let index = snapshot.catalog.tools.get_index_of(name);
@@ -281,7 +320,7 @@ impl Handler {
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        self.info(None)
+        self.info(&self.shared.usual)
     }
 
     async fn initialize(
@@ -294,7 +333,7 @@ impl ServerHandler for Handler {
         }
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
-        result.instructions = instructions(&self.shared.live.load(), caller::scope(&context.extensions));
+        result.instructions = instructions(&self.shared.live.load(), self.shared.scope(&context.extensions));
         Ok(result)
     }
 
@@ -316,13 +355,14 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let snapshot = self.shared.live.load();
-        resource(&snapshot, &request.uri, &context)?;
+        resource(&self.shared, &snapshot, &request.uri, &context)?;
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed.len() >= listen::MOST_FOLLOWED && !followed.contains(&request.uri) {
+        if followed.len() >= listen::MOST_FOLLOWED && !followed.contains_key(&request.uri) {
             let most = listen::MOST_FOLLOWED;
             return Err(ErrorData::invalid_params(format!("a session follows {most} resources at most"), None));
         }
-        followed.insert(request.uri);
+        let interest = self.shared.polls.follow(&self.shared, &request.uri);
+        followed.insert(request.uri, interest);
         Ok(())
     }
 
@@ -340,29 +380,7 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let snapshot = self.shared.live.load();
-        let name = &request.argument.name;
-        let unknown = |what: &str, of: &str| ErrorData::invalid_params(format!("no such {what}: {of}"), None);
-        let known: &[String] = match &request.r#ref {
-            Reference::Prompt(reference) => {
-                let found = prompt(&snapshot, &reference.name, &context)?;
-                let argument = found.arguments.iter().find(|argument| argument.name == *name);
-                &argument.ok_or_else(|| unknown("argument", name))?.complete
-            }
-            Reference::Resource(reference) => {
-                let mut templates = snapshot.catalog.resource_templates.iter();
-                let found = templates
-                    .find(|resource| resource.uri.as_str() == reference.uri)
-                    .filter(|resource| in_scope(&snapshot, resource.bridge, caller::scope(&context.extensions)))
-                    .ok_or_else(|| unknown("resource template", &reference.uri))?;
-                if !found.uri.variables().any(|variable| variable == name) {
-                    return Err(unknown("variable", name));
-                }
-                found.complete.get(name).map(Vec::as_slice).unwrap_or_default()
-            }
-            _ => return Err(ErrorData::invalid_params("only prompts and resource templates are completed", None)),
-        };
-        Ok(convert::completion(known, &request.argument.value))
+        complete::complete(&self.shared, request, &context).await.map(|result| result.introduced(&context))
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -375,7 +393,7 @@ impl ServerHandler for Handler {
     }
 
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let info = self.info(caller::scope(&context.extensions));
+        let info = self.info(self.shared.scope(&context.extensions));
         Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info)
             .with_ttl_ms(TTL_MS)
             .with_cache_scope(CacheScope::Private))
@@ -383,25 +401,34 @@ impl ServerHandler for Handler {
 
     fn get_tool(&self, name: &str) -> Option<McpTool> {
         let snapshot = self.shared.live.load();
-        let index = snapshot.catalog.tools.get_index_of(name)?;
         let lists = self.shared.lists(&snapshot);
+        let index = snapshot.catalog.tools.get_index_of(name)?;
         lists.tools.get(index).map(|(_, tool)| tool.clone())
     }
 
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let snapshot = self.shared.live.load();
         let lists = self.shared.lists(&snapshot);
-        let mut tools = visible(&snapshot, &lists.tools, &context);
-        if lists.hides_tools
-            && let Some(who) = self.shared.caller.viewer(&context.extensions).await
-        {
-            tools.retain(|tool| is_visible(&snapshot, &tool.name, &who));
-        }
-        Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+        let scope = self.shared.scope(&context.extensions);
+        let who = if lists.hides_tools { self.shared.caller.viewer(&context.extensions).await } else { None };
+        let tools =
+            lists.tools.iter().filter(|(_, tool)| self.shared.shows(&snapshot, &tool.name, scope, who.as_ref()));
+        let tools = tools.map(|(_, tool)| tool);
+        let mut result = if self.shared.searches(scope) {
+            ListToolsResult::with_all_items(search::listed(tools.count()).to_vec())
+        } else {
+            let page = page("tools", tools, |tool| &tool.name, asked.as_ref(), self.shared.page)?;
+            let mut result = ListToolsResult::with_all_items(page.items);
+            result.next_cursor = page.next;
+            result
+        };
+        result.ttl_ms = Some(TTL_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        Ok(result.introduced(&context))
     }
 
     async fn call_tool(
@@ -409,6 +436,10 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let request = match self.searched(request, &context).await? {
+            Searched::Call(request) => *request,
+            Searched::Found(found) => return Ok((*found).introduced(&context).into()),
+        };
         let id = caller::request_id(&context.extensions);
         let span = info_span!(parent: None, "request", id);
         let from = trace_context(&context);
@@ -421,29 +452,37 @@ impl ServerHandler for Handler {
             Err(_) => Some("refused"),
         };
         traced.end(None, failed);
-        answered
+        answered.map(|answered| answered.introduced(&context))
     }
 
     async fn list_resources(
         &self,
-        _: Option<PaginatedRequestParams>,
+        asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let snapshot = self.shared.live.load();
-        let resources = visible(&snapshot, &self.shared.lists(&snapshot).resources, &context);
-        Ok(ListResourcesResult::with_all_items(resources).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+        let lists = self.shared.lists(&snapshot);
+        let items = visible(&snapshot, &lists.resources, self.shared.scope(&context.extensions));
+        let page = page("resources", items, |it| &it.uri, asked.as_ref(), self.shared.page)?;
+        let mut result = ListResourcesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        result.next_cursor = page.next;
+        Ok(result.introduced(&context))
     }
 
     async fn list_resource_templates(
         &self,
-        _: Option<PaginatedRequestParams>,
+        asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         let snapshot = self.shared.live.load();
-        let templates = visible(&snapshot, &self.shared.lists(&snapshot).templates, &context);
-        Ok(ListResourceTemplatesResult::with_all_items(templates)
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        let lists = self.shared.lists(&snapshot);
+        let items = visible(&snapshot, &lists.templates, self.shared.scope(&context.extensions));
+        let page = page("templates", items, |it| &it.uri_template, asked.as_ref(), self.shared.page)?;
+        let mut result = ListResourceTemplatesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        result.next_cursor = page.next;
+        Ok(result.introduced(&context))
     }
 
     async fn read_resource(
@@ -453,7 +492,7 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let snapshot = self.shared.live.load();
         let uri = request.uri;
-        let (found, variables) = resource(&snapshot, &uri, &context)?;
+        let (found, variables) = resource(&self.shared, &snapshot, &uri, &context)?;
         let limit = self.shared.call_timeout;
         let run = async {
             snapshot.read(found, &variables).await.map_err(|error| {
@@ -475,17 +514,23 @@ impl ServerHandler for Handler {
         }?;
         self.audit_read("resources/read", found.bridge, &snapshot, &uri, &context)?;
         let contents = convert::resource_contents(&uri, body);
-        Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private).into())
+        let result = ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
+        Ok(result.introduced(&context).into())
     }
 
     async fn list_prompts(
         &self,
-        _: Option<PaginatedRequestParams>,
+        asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         let snapshot = self.shared.live.load();
-        let prompts = visible(&snapshot, &self.shared.lists(&snapshot).prompts, &context);
-        Ok(ListPromptsResult::with_all_items(prompts).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
+        let lists = self.shared.lists(&snapshot);
+        let items = visible(&snapshot, &lists.prompts, self.shared.scope(&context.extensions));
+        let page = page("prompts", items, |it| &it.name, asked.as_ref(), self.shared.page)?;
+        let mut result = ListPromptsResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        result.next_cursor = page.next;
+        Ok(result.introduced(&context))
     }
 
     async fn get_prompt(
@@ -494,7 +539,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let snapshot = self.shared.live.load();
-        let prompt = prompt(&snapshot, &request.name, &context)?;
+        let prompt = prompt(&self.shared, &snapshot, &request.name, &context)?;
         let arguments = request.arguments.unwrap_or_default();
         let lists = self.shared.lists(&snapshot);
         let definition = snapshot.catalog.prompts.get_index_of(&prompt.name);
@@ -529,12 +574,54 @@ impl ServerHandler for Handler {
         };
         let messages = match made.await {
             Ok(messages) => messages,
-            Err(Stop::Ask(asked, _)) => return Ok((*asked).into()),
+            Err(Stop::Ask(asked, _)) => return Ok((*asked).introduced(&context).into()),
             Err(Stop::Refuse(refusal, _)) => return Err(*refusal),
             Err(Stop::Failed(error)) => return Err(refused(error)),
         };
         self.audit_read("prompts/get", prompt.bridge, &snapshot, &prompt.name, &context)?;
-        Ok(convert::prompt_result(prompt, messages).into())
+        Ok(convert::prompt_result(prompt, messages).introduced(&context).into())
+    }
+}
+
+/// What becomes of a call where tools are searched.
+enum Searched {
+    /// It is a call, perhaps of another tool than the request names.
+    Call(Box<CallToolRequestParams>),
+    /// It was a search, or can't be understood.
+    Found(Box<CallToolResult>),
+}
+
+impl Handler {
+    /// Answers `find_tools`, and puts the tool that is meant in the place of `call_tool`.
+    async fn searched(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Searched, ErrorData> {
+        let shared = &self.shared;
+        let scope = shared.scope(&context.extensions);
+        let unfit = |why: String| Searched::Found(Box::new(CallToolResult::error(vec![ContentBlock::text(why)])));
+        match request.name.as_ref() {
+            FIND_TOOLS if shared.searches(scope) => {
+                if !caller::is_admitted(&context.extensions) {
+                    return Err(ErrorData::invalid_request("Access denied: Missing or invalid Bearer token", None));
+                }
+                let wanted = match search::Wanted::read(&request.arguments.unwrap_or_default()) {
+                    Ok(wanted) => wanted,
+                    Err(why) => return Ok(unfit(why)),
+                };
+                let snapshot = shared.live.load();
+                let lists = shared.lists(&snapshot);
+                let who = if lists.hides_tools { shared.caller.viewer(&context.extensions).await } else { None };
+                let shows = |tool: &McpTool| shared.shows(&snapshot, &tool.name, scope, who.as_ref());
+                Ok(Searched::Found(Box::new(wanted.find(lists.index(), &lists.tools, shows))))
+            }
+            CALL_TOOL if shared.searches(scope) => match search::meant(request) {
+                Ok(request) => Ok(Searched::Call(Box::new(request))),
+                Err(why) => Ok(unfit(why)),
+            },
+            _ => Ok(Searched::Call(Box::new(request))),
+        }
     }
 }
 
@@ -542,34 +629,36 @@ impl ServerHandler for Handler {
 type Found<'s> = (&'s Resource, Vec<(String, String)>);
 
 fn resource<'s>(
+    shared: &Shared,
     snapshot: &'s Snapshot,
     uri: &str,
     context: &RequestContext<RoleServer>,
 ) -> Result<Found<'s>, ErrorData> {
     let found = snapshot.catalog.resource(uri);
     found
-        .filter(|(resource, _)| in_scope(snapshot, resource.bridge, caller::scope(&context.extensions)))
+        .filter(|(resource, _)| in_scope(snapshot, resource.bridge, shared.scope(&context.extensions)))
         .ok_or_else(|| ErrorData::resource_not_found(format!("no such resource: {uri}"), Some(json!({ "uri": uri }))))
 }
 
-fn prompt<'s>(
+pub(super) fn prompt<'s>(
+    shared: &Shared,
     snapshot: &'s Snapshot,
     name: &str,
     context: &RequestContext<RoleServer>,
 ) -> Result<&'s Prompt, ErrorData> {
     let found = snapshot.catalog.prompts.get(name);
     found
-        .filter(|prompt| in_scope(snapshot, prompt.bridge, caller::scope(&context.extensions)))
+        .filter(|prompt| in_scope(snapshot, prompt.bridge, shared.scope(&context.extensions)))
         .ok_or_else(|| ErrorData::invalid_params(format!("no such prompt: {name}"), None))
 }
 
-pub(super) fn in_scope(snapshot: &Snapshot, bridge: usize, scope: Option<&str>) -> bool {
-    scope.is_none_or(|scope| snapshot.catalog.bridge(bridge).is_some_and(|bridge| bridge.name == scope))
+pub(super) fn in_scope(snapshot: &Snapshot, bridge: usize, scope: &Scope) -> bool {
+    let is_it = |name: &String| snapshot.catalog.bridge(bridge).is_some_and(|bridge| bridge.name == *name);
+    scope.bridge.as_ref().is_none_or(is_it)
 }
 
-fn visible<T: Clone>(snapshot: &Snapshot, items: &[(usize, T)], context: &RequestContext<RoleServer>) -> Vec<T> {
-    let scope = caller::scope(&context.extensions);
-    items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item.clone()).collect()
+fn visible<'l, T>(snapshot: &Snapshot, items: &'l [(usize, T)], scope: &Scope) -> impl Iterator<Item = &'l T> {
+    items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item)
 }
 
 /// The trace that a call is part of: `_meta` says it, or the headers do.
@@ -603,19 +692,18 @@ fn decision(outcome: &Result<Outcome, CallError>) -> &'static str {
 }
 
 /// Whether a tool exists for a caller.
-pub(super) fn is_visible(snapshot: &Snapshot, name: &str, who: &Principal) -> bool {
-    let Some(tool) = snapshot.catalog.tools.get(name) else { return false };
+pub(super) fn is_visible(snapshot: &Snapshot, tool: &Tool, who: &Principal) -> bool {
     let bridge = snapshot.catalog.bridge(tool.bridge);
     bridge.is_some_and(|bridge| call::standing(&snapshot.catalog, tool, bridge, who) != Standing::Hidden)
 }
 
 /// The instructions of the bridges in scope, each under its title when there are several.
-fn instructions(snapshot: &Snapshot, scope: Option<&str>) -> Option<String> {
+fn instructions(snapshot: &Snapshot, scope: &Scope) -> Option<String> {
     let said: Vec<(&str, &str)> = snapshot
         .catalog
         .bridges
         .iter()
-        .filter(|bridge| scope.is_none_or(|scope| bridge.name == scope))
+        .filter(|bridge| scope.bridge.as_ref().is_none_or(|name| bridge.name == *name))
         .filter_map(|bridge| {
             let title = bridge.title.as_deref().unwrap_or(&bridge.name);
             Some((title, bridge.instructions.as_deref()?))

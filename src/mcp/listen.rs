@@ -1,6 +1,6 @@
 //! Tells clients that a list which they see has changed, and nobody else.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,9 @@ use rmcp::service::{Peer, SubscriptionContext};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::caller;
-use super::handler::Shared;
+use super::handler::{Shared, in_scope};
+use super::poll::Interest;
+use crate::live::Snapshot;
 
 /// The lists as one client sees them, each as a number that changes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ struct Seen {
 }
 
 /// The resources that a client wants to hear of, by URI.
-pub(super) type Followed = Arc<Mutex<BTreeSet<String>>>;
+pub(super) type Followed = Arc<Mutex<BTreeMap<String, Arc<Interest>>>>;
 
 /// How a client is told.
 enum Door {
@@ -50,7 +51,11 @@ pub(super) async fn subscription(shared: Arc<Shared>, context: SubscriptionConte
     let extensions = context.request_context().extensions.clone();
     let ended = context.request_context().ct.clone();
     let followed = context.accepted().resource_subscriptions.clone().unwrap_or_default();
-    let followed = Arc::new(Mutex::new(followed.into_iter().collect()));
+    let interest = |uri: String| {
+        let interest = shared.polls.follow(&shared, &uri);
+        (uri, interest)
+    };
+    let followed = Arc::new(Mutex::new(followed.into_iter().map(interest).collect()));
     follow(shared, Door::Subscription(Box::new(context)), &extensions, ended, followed).await;
 }
 
@@ -73,6 +78,7 @@ async fn follow(
     followed: Followed,
 ) {
     let mut revisions = shared.live().revisions();
+    let mut looked = shared.polls.changes();
     let mut before = seen(&shared, extensions).await;
     let mut contents = shared.lists(&shared.live().load());
     loop {
@@ -80,6 +86,16 @@ async fn follow(
             () = ended.cancelled() => return,
             () = shared.stopping().cancelled() => return,
             changed = revisions.changed() => if changed.is_err() { return },
+            Ok(uri) = looked.recv() => {
+                let is_followed = followed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&uri);
+                if is_followed
+                    && shows(&shared, &shared.live().load(), &uri, extensions)
+                    && door.updated(uri).await.is_err()
+                {
+                    return;
+                }
+                continue;
+            }
         }
         let now = seen(&shared, extensions).await;
         let told = [
@@ -96,13 +112,11 @@ async fn follow(
         before = now;
         let snapshot = shared.live().load();
         let lists = shared.lists(&snapshot);
-        let uris: Vec<String> = followed.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let uris: Vec<String> = followed.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         for uri in uris {
-            let Some((resource, _)) = snapshot.catalog.resource(&uri) else { continue };
-            let named = resource.uri.as_str();
-            let is_visible = super::handler::in_scope(&snapshot, resource.bridge, caller::scope(extensions));
-            if is_visible
-                && lists.contents.get(named) != contents.contents.get(named)
+            let named = snapshot.catalog.resource(&uri).map(|(resource, _)| resource.uri.as_str());
+            if named.is_some_and(|named| lists.contents.get(named) != contents.contents.get(named))
+                && shows(&shared, &snapshot, &uri, extensions)
                 && door.updated(uri).await.is_err()
             {
                 return;
@@ -110,6 +124,12 @@ async fn follow(
         }
         contents = lists;
     }
+}
+
+/// Whether a resource is one of those that a client may read.
+fn shows(shared: &Shared, snapshot: &Snapshot, uri: &str, extensions: &Extensions) -> bool {
+    let found = snapshot.catalog.resource(uri);
+    found.is_some_and(|(resource, _)| in_scope(snapshot, resource.bridge, shared.scope(extensions)))
 }
 
 #[derive(Clone, Copy)]
@@ -122,19 +142,23 @@ enum Kind {
 async fn seen(shared: &Shared, extensions: &Extensions) -> Seen {
     let snapshot = shared.live().load();
     let lists = shared.lists(&snapshot);
-    let scope = caller::scope(extensions);
+    let scope = shared.scope(extensions);
     let viewer = if lists.hides_tools { shared.caller().viewer(extensions).await } else { None };
     let number = |hashes: &mut dyn Iterator<Item = &String>| {
         let mut hasher = DefaultHasher::new();
         hashes.for_each(|hash| hash.hash(&mut hasher));
         hasher.finish()
     };
-    let in_scope = |bridge: usize| super::handler::in_scope(&snapshot, bridge, scope);
-    let mut tools = lists.tools.iter().zip(&lists.hashes).filter(|((bridge, tool), _)| {
-        in_scope(*bridge) && viewer.as_ref().is_none_or(|who| super::handler::is_visible(&snapshot, &tool.name, who))
-    });
+    let in_scope = |bridge: usize| in_scope(&snapshot, bridge, scope);
+    let tools = lists.tools.iter().zip(&lists.hashes);
+    let mut tools = tools.filter(|((_, tool), _)| shared.shows(&snapshot, &tool.name, scope, viewer.as_ref()));
     Seen {
-        tools: number(&mut tools.by_ref().map(|(_, hash)| hash)),
+        // Where tools are searched, the list holds no more than their number.
+        tools: if shared.searches(scope) {
+            u64::try_from(tools.count()).unwrap_or(u64::MAX)
+        } else {
+            number(&mut tools.by_ref().map(|(_, hash)| hash))
+        },
         resources: number(&mut lists.resource_hashes.iter().filter(|(bridge, _)| in_scope(*bridge)).map(|(_, it)| it)),
         prompts: number(&mut lists.prompt_hashes.iter().filter(|(bridge, _)| in_scope(*bridge)).map(|(_, it)| it)),
     }

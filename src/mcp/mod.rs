@@ -2,11 +2,16 @@
 
 mod ask;
 mod caller;
+mod complete;
 mod convert;
 mod handler;
 mod listen;
+mod lists;
+mod meta;
+mod poll;
 mod report;
 mod run;
+mod search;
 mod slots;
 
 use std::sync::Arc;
@@ -19,11 +24,12 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
+use crate::config::server::DiscoverySpec;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::upstream::SharedStore;
 
-pub use caller::{BridgeScope, Caller, RequestId, TokenSource, Unauthenticated};
+pub use caller::{Caller, RequestId, Scope, TokenSource, Unauthenticated};
 pub use convert::{bridge_as_listed, contents_as_sent, messages_as_sent, result_as_sent, tool_as_listed};
 pub use handler::{Handler, Shared};
 
@@ -55,6 +61,12 @@ pub struct Options {
     pub stopping: CancellationToken,
     /// Where replicas keep what they share.
     pub shared: Option<Arc<SharedStore>>,
+    /// The sets of tools that are served; empty for all tools.
+    pub toolsets: Vec<String>,
+    /// How clients learn of tools, unless they choose.
+    pub discovery: DiscoverySpec,
+    /// The most entries of a list at a time.
+    pub page: usize,
 }
 
 /// The MCP endpoint as a service that any HTTP server can mount.

@@ -97,7 +97,7 @@ impl Run<'_> {
         let mut interview =
             Interview::begin(&self.shared.seal, &tool.questions, about, &self.said, self.context).await?;
         // Whoever may not know of the tool learns nothing of what it needs.
-        if is_visible(self.snapshot, &tool.name, who) {
+        if is_visible(self.snapshot, tool, who) {
             interview.require(&tool.requires)?;
         }
         loop {

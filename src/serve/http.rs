@@ -25,9 +25,10 @@ use crate::audit::{Audit, Entry, Unwritten};
 use crate::auth::metadata::ChallengeError;
 use crate::auth::{AuthError, AuthSettings, Authenticator, metadata, token};
 use crate::call::{self, Standing};
-use crate::config::server::AnonymousMethod;
+use crate::catalog::CALL_TOOL;
+use crate::config::server::{AnonymousMethod, DiscoverySpec};
 use crate::live::Live;
-use crate::mcp::{self, BridgeScope, HttpOptions, RequestId, Shared, Unauthenticated};
+use crate::mcp::{self, HttpOptions, RequestId, Scope, Shared, Unauthenticated};
 use crate::metrics::Metrics;
 use crate::principal::Principal;
 use crate::trace;
@@ -184,8 +185,8 @@ async fn step_up(State(gate): State<Arc<Gate>>, request: Request, next: Next) ->
     let found = name.as_deref().and_then(|name| catalog.tools.get(name)).zip(who);
     let missing = found.and_then(|(tool, who)| {
         let bridge = catalog.bridge(tool.bridge)?;
-        let scope = request.extensions().get::<BridgeScope>();
-        if scope.is_some_and(|scope| scope.0 != bridge.name) {
+        let scope = request.extensions().get::<Scope>().and_then(|scope| scope.bridge.as_ref());
+        if scope.is_some_and(|scope| *scope != bridge.name) {
             return None;
         }
         match call::standing(catalog, tool, bridge, who) {
@@ -212,7 +213,9 @@ async fn step_up(State(gate): State<Arc<Gate>>, request: Request, next: Next) ->
 async fn called_tool(request: Request, limit: usize) -> Result<(Option<String>, Request), Response> {
     if request.headers().contains_key(METHOD_HEADER) {
         let name = called_by_headers(request.headers());
-        return Ok((name, request));
+        if name.as_deref() != Some(CALL_TOOL) {
+            return Ok((name, request));
+        }
     }
     let (parts, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, limit).await else {
@@ -220,7 +223,12 @@ async fn called_tool(request: Request, limit: usize) -> Result<(Option<String>, 
     };
     let message: Option<Value> = serde_json::from_slice(&bytes).ok();
     let name = message.filter(|message| message.get("method").is_some_and(|method| method == TOOL_CALL));
-    let name = name.and_then(|message| message.pointer("/params/name")?.as_str().map(str::to_owned));
+    let text = |message: &Value, place: &str| message.pointer(place)?.as_str().map(str::to_owned);
+    // Where tools are searched, one tool calls the others.
+    let name = name.and_then(|message| match text(&message, "/params/name")? {
+        name if name == CALL_TOOL => text(&message, "/params/arguments/name"),
+        name => Some(name),
+    });
     Ok((name, Request::from_parts(parts, Body::from(bytes))))
 }
 
@@ -232,15 +240,39 @@ fn called_by_headers(headers: &HeaderMap) -> Option<String> {
     text("mcp-name").map(str::to_owned)
 }
 
-/// Says which bridge `/mcp/{bridge}` is for; an unknown one is not found.
+/// Says which part of the catalogue a request is for: one bridge (`/mcp/{bridge}`), sets of tools (`?toolset=NAME`), listed
+/// or searched (`?discovery=search`). What does not exist is not found.
 async fn scope(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    if let Some(name) = request.uri().path().strip_prefix("/mcp/") {
-        let name = name.to_owned();
-        if !gate.live.load().catalog.bridges.iter().any(|bridge| bridge.name == name) {
-            return refusal(StatusCode::NOT_FOUND, "No such bridge");
-        }
-        request.extensions_mut().insert(BridgeScope(name));
+    let bridge = request.uri().path().strip_prefix("/mcp/").map(str::to_owned);
+    let query = request.uri().query();
+    if bridge.is_none() && query.is_none() {
+        return next.run(request).await;
     }
+    let mut scope = Scope { bridge, ..Scope::default() };
+    let catalog = Arc::clone(&gate.live.load().catalog);
+    if let Some(name) = &scope.bridge
+        && !catalog.bridges.iter().any(|bridge| bridge.name == *name)
+    {
+        return refusal(StatusCode::NOT_FOUND, "No such bridge");
+    }
+    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match (name.as_ref(), value.as_ref()) {
+            ("toolset", sets) => {
+                for set in sets.split(',').map(str::trim) {
+                    if !catalog.has_toolset(set) {
+                        return refusal(StatusCode::NOT_FOUND, "No such toolset");
+                    }
+                    scope.toolsets.push(set.to_owned());
+                }
+            }
+            ("discovery", "list") => scope.discovery = Some(DiscoverySpec::List),
+            ("discovery", "search") => scope.discovery = Some(DiscoverySpec::Search),
+            ("discovery", _) => return refusal(StatusCode::BAD_REQUEST, "`discovery` is `list` or `search`"),
+            // Proxies add parameters of their own.
+            _ => {}
+        }
+    }
+    request.extensions_mut().insert(scope);
     next.run(request).await
 }
 
@@ -380,11 +412,12 @@ impl Gate {
 /// A refusal as MCP clients read it: a JSON-RPC error without an id. Codes of our own lie outside the reserved range, so
 /// the HTTP status stands there.
 pub(super) fn refusal(status: StatusCode, message: &str) -> Response {
-    let body: Value = json!({
-        "jsonrpc": "2.0",
-        "id": null,
-        "error": { "code": status.as_u16(), "message": message },
-    });
+    json_rpc(status, status.as_u16().into(), &Value::Null, message)
+}
+
+/// A JSON-RPC error (JSON-RPC 2.0, section 5.1) with this HTTP status.
+pub(super) fn json_rpc(status: StatusCode, code: i32, id: &Value, message: &str) -> Response {
+    let body = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -194,6 +194,9 @@ impl App {
             calls_per_caller: self.settings.limits.calls_per_caller,
             stopping: stopping.clone(),
             shared: self.store.clone(),
+            toolsets: self.settings.toolsets.clone(),
+            discovery: self.settings.discovery,
+            page: self.settings.limits.list_items,
         }
     }
 

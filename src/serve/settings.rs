@@ -15,7 +15,7 @@ use crate::auth::{
 use crate::config::ServerDocument;
 use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::server::{
-    AdminSpec, AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, BreakingSpec,
+    AdminSpec, AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, BreakingSpec, DiscoverySpec,
     IntrospectionSpec, IssuerSpec, JwtSpec, LimitsSpec, OktaSpec, ServerSpec, SharedSpec, TlsSpec, TokenSpec,
     ValidationSpec, WatchSpec,
 };
@@ -72,6 +72,10 @@ pub struct Settings {
     pub shared: Option<SharedUrl>,
     /// The server file, if there is one.
     pub file: Option<PathBuf>,
+    /// The sets of tools that are served; empty for all tools.
+    pub toolsets: Vec<String>,
+    /// How clients learn of tools, unless they choose.
+    pub discovery: DiscoverySpec,
 }
 
 /// What bounds a client.
@@ -85,6 +89,8 @@ pub struct Limits {
     pub connections: usize,
     /// Running calls of one caller.
     pub calls_per_caller: usize,
+    /// Entries of a list at a time.
+    pub list_items: usize,
     /// How long head and body of a request may take, each.
     pub read: Duration,
     /// How long a connection may rest between two requests.
@@ -132,6 +138,10 @@ pub struct Overrides {
     pub allowed_hosts: Vec<String>,
     /// `--allowed-origin`; added to the file's.
     pub allowed_origins: Vec<String>,
+    /// `--toolset`; replaces the file's.
+    pub toolsets: Vec<String>,
+    /// `--discovery`.
+    pub discovery: Option<DiscoverySpec>,
     /// `--insecure`: serve without authentication beyond loopback.
     pub insecure: bool,
     /// `--admin-listen`.
@@ -229,6 +239,8 @@ impl Reader {
             auth,
             allowed_hosts,
             allowed_origins,
+            toolsets,
+            discovery,
             insecure,
             admin_listen,
             file,
@@ -315,6 +327,8 @@ impl Reader {
             tls,
             shared,
             file,
+            toolsets: if toolsets.is_empty() { spec.toolsets.clone() } else { toolsets },
+            discovery: discovery.unwrap_or(spec.discovery),
         })
     }
 
@@ -666,6 +680,7 @@ impl Reader {
             json_depth: usize::from(spec.max_json_depth.unwrap_or(64).clamp(8, 127)),
             connections: count(spec.max_connections, 4096).max(1),
             calls_per_caller: count(spec.max_calls_per_caller, 128).max(1),
+            list_items: count(spec.max_list_items, 1000).max(1),
             read,
             idle,
             shutdown_delay,

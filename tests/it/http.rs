@@ -219,3 +219,73 @@ fn an_address_in_use_is_said_plainly() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains(&format!("can't listen on {}", server.address)), "{stderr}");
 }
+
+#[test]
+fn what_is_no_message_is_refused_as_json_rpc() {
+    let server = serve();
+    let send = |headers: &[(&str, &str)], body: &str| {
+        let reply = server.send("POST", "/mcp", headers, body);
+        let error = reply.json();
+        assert_eq!(reply.header("content-type"), Some("application/json"), "{reply:?}");
+        assert_eq!(error["jsonrpc"], "2.0");
+        (
+            reply.status,
+            error["error"]["code"].as_i64().unwrap(),
+            error["id"].clone(),
+            error["error"]["message"].to_string(),
+        )
+    };
+    let modern = [JSON[0], JSON[1], ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
+    for headers in [JSON.as_slice(), modern.as_slice()] {
+        for broken in ["", "{", "nonsense", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list""#] {
+            let (status, code, id, words) = send(headers, broken);
+            assert_eq!((status, code, id), (400, -32_700, Value::Null), "{broken} {words}");
+        }
+        let (status, code, _, words) = send(headers, r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#);
+        assert_eq!((status, code), (400, -32_600), "{words}");
+        assert!(words.contains("batches"), "{words}");
+        for strange in [r#"{"id":7}"#, r#"{"id":7,"method":"tools/list"}"#, r#"{"id":7,"jsonrpc":"1.0","method":"x"}"#]
+        {
+            let (status, code, id, words) = send(headers, strange);
+            assert_eq!((status, code, id), (400, -32_600, json!(7)), "{strange} {words}");
+        }
+    }
+    // What the transport refuses is said in the same form.
+    assert_eq!(send(&[JSON[0], ("accept", "text/html")], "{}").0, 406);
+    assert_eq!(send(&[("content-type", "text/plain"), JSON[1]], "{}").0, 415);
+    assert_eq!(
+        send(&[JSON[0], JSON[1], ("mcp-session-id", "x")], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).0,
+        404
+    );
+    let gone = server.send("GET", "/mcp", &[("accept", "text/event-stream"), ("mcp-session-id", "x")], "");
+    assert!(gone.json()["error"]["message"].is_string(), "{gone:?}");
+    assert!(server.send("PUT", "/mcp", &JSON, "{}").json()["error"]["message"].is_string());
+}
+
+#[test]
+fn every_result_of_the_current_protocol_says_who_made_it() {
+    let server = serve();
+    let calls = [
+        ("server/discover", json!({})),
+        ("tools/list", json!({})),
+        ("resources/list", json!({})),
+        ("resources/templates/list", json!({})),
+        ("prompts/list", json!({})),
+        ("tools/call", json!({"name": "hi", "arguments": {"name": "you"}})),
+        ("tools/call", json!({"name": "hi", "arguments": {}})),
+        ("resources/read", json!({"uri": "a://one"})),
+    ];
+    for (method, params) in calls {
+        let result = server.rpc("/mcp", None, method, &params).json()["result"].clone();
+        let info = &result["_meta"]["io.modelcontextprotocol/serverInfo"];
+        assert_eq!(
+            (&info["name"], &info["version"]),
+            (&json!("tollbridge"), &json!(env!("CARGO_PKG_VERSION"))),
+            "{method}"
+        );
+    }
+    // Clients of older protocols get what they know.
+    let session = initialize(&server, None, None, "2025-11-25").header("mcp-session-id").unwrap().to_owned();
+    let list = legacy(&server, None, Some(&session), &json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}));
+    assert_eq!(list.json()["result"].get("_meta"), None, "{list:?}");
+}

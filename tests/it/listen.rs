@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::stdio::Pipes;
-use crate::support::{Api, Fixture, PATIENCE, Provider, Server, until};
+use crate::support::{Answer, Api, Fixture, PATIENCE, Provider, Server, until};
 
 const ONE: &str = "bridge: one
 tools:
@@ -197,4 +197,70 @@ fn who_follows_a_resource_hears_when_a_reload_changes_it_and_of_no_other() {
     assert_eq!(told["method"], "notifications/resources/updated", "{told}");
     assert_eq!(told["params"]["uri"], "a://file");
     assert_eq!(stream.so_far(), Vec::<Value>::new());
+}
+
+#[test]
+fn what_an_api_holds_is_looked_at_while_somebody_follows_it() {
+    let api = Api::start();
+    let answer = |etag: &str, body: &str| {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\netag: {etag}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        Answer::Raw(format!("{head}{body}").into_bytes())
+    };
+    let unchanged = || Answer::Raw(b"HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n".to_vec());
+    api.answers(
+        "/news",
+        vec![
+            answer("\"1\"", "one"),
+            unchanged(),
+            Answer::json(500, &json!({"message": "out of order"})),
+            answer("\"2\"", "one"),
+            answer("\"3\"", "two"),
+            unchanged(),
+        ],
+    );
+    let yaml = format!(
+        "bridge: b\nupstream: {{ url: \"{}\", credentials: none }}\nresources:\n  a://news: {{ endpoint: GET /news, watch: 1s }}\n  \
+         a://quiet: {{ endpoint: GET /quiet }}\n",
+        api.url()
+    );
+    let server = serve(Fixture::new().bridge(&yaml));
+    assert_eq!(api.lines(), [""; 0], "nobody follows it");
+    let wanted = json!({"resourceSubscriptions": ["a://news", "a://quiet"]});
+    let (stream, other) = (Stream::open(&server, "/mcp", None, &wanted), Stream::open(&server, "/mcp", None, &wanted));
+    for stream in [&stream, &other] {
+        let told = stream.next();
+        assert_eq!(
+            (&told["method"], &told["params"]["uri"]),
+            (&json!("notifications/resources/updated"), &json!("a://news"))
+        );
+    }
+    // Each look is one request, whoever follows, and says what is known; an API that fails, and a name for the same content,
+    // are no change.
+    let asked: Vec<_> = api.requests().iter().map(|it| it.header("if-none-match").map(str::to_owned)).collect();
+    let tag = |tag: &str| Some(format!("\"{tag}\""));
+    assert_eq!(asked, [None, tag("1"), tag("1"), tag("1"), tag("1")]);
+    assert!(server.log().contains("out of order"));
+    drop((stream, other));
+    assert!(api.lines().iter().all(|line| line == "GET /news"));
+}
+
+#[test]
+fn nobody_looks_any_more_once_the_last_follower_has_gone() {
+    let api = Api::start();
+    let yaml = format!(
+        "bridge: b\nupstream: {{ url: \"{}\", credentials: none }}\nresources:\n  a://news: {{ endpoint: GET /news, watch: 1s }}\n",
+        api.url()
+    );
+    let fixture = Fixture::new().bridge(&yaml);
+    let mut pipes = Pipes::start(fixture);
+    pipes.request("resources/subscribe", &json!({"uri": "a://news"}));
+    until(|| api.requests().len() >= 2);
+    pipes.request("resources/unsubscribe", &json!({"uri": "a://news"}));
+    let asked = api.requests().len();
+    // Nothing tells of a look that does not come: two rounds pass.
+    std::thread::sleep(Duration::from_millis(2_200));
+    assert!(api.requests().len() <= asked + 1, "{} after {asked}", api.requests().len());
 }

@@ -4,6 +4,8 @@ mod access;
 mod ask;
 mod body;
 mod content;
+mod header;
+mod offer;
 mod parameter;
 mod prompt;
 mod resource;
@@ -13,6 +15,7 @@ mod tool;
 mod upstream;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -225,14 +228,20 @@ impl<'d> Compiler<'d> {
     }
 
     fn timeout(&mut self, at: &Cursor<'_>, written: Option<&str>) -> Option<Duration> {
-        let written = written?;
-        let duration = quantity::duration(written).filter(|duration| *duration <= MAX_TIMEOUT);
+        let words = "write a whole number and a unit, such as `500ms` or `10s`; at most `10m`";
+        self.bounded(at, written?, &(Duration::ZERO..=MAX_TIMEOUT), words)
+    }
+
+    fn bounded(
+        &mut self,
+        at: &Cursor<'_>,
+        written: &str,
+        within: &RangeInclusive<Duration>,
+        words: &str,
+    ) -> Option<Duration> {
+        let duration = quantity::duration(written).filter(|duration| within.contains(duration));
         if duration.is_none() {
-            self.push(at.error(
-                Code::InvalidQuantity,
-                format!("`{written}` is not a duration"),
-                "write a whole number and a unit, such as `500ms` or `10s`; at most `10m`",
-            ));
+            self.push(at.error(Code::InvalidQuantity, format!("`{written}` is not a duration"), words));
         }
         duration
     }

@@ -55,19 +55,25 @@ impl Compiler<'_> {
             let part = self.content_part(&at, &message.content, &names, &mut BTreeSet::new());
             messages.extend(part.map(|part| (role(message.role), part)));
         }
+        let known: Vec<&str> = spec.arguments.keys().map(String::as_str).collect();
         let arguments = spec.arguments.iter().map(|(name, argument)| PromptArgument {
             name: name.clone(),
             title: argument.title.clone(),
             description: argument.description.clone(),
             required: argument.required,
-            complete: argument.complete.clone(),
+            complete: {
+                let at = at.get("arguments").get(name).get("complete");
+                self.complete(place, &at, argument.complete.as_ref(), name, &known)
+            },
         });
+        let arguments = arguments.collect();
         let prompt = Prompt {
+            look: self.look(at, &spec.icons, &spec.meta),
             name: name.to_owned(),
             title: spec.title.clone(),
             description: spec.description.clone(),
             bridge: place.index,
-            arguments: arguments.collect(),
+            arguments,
             questions,
             messages,
             written: as_written(at, &[]),

@@ -7,13 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use http::Method;
 
+use super::offer::{argument, public_get};
 use super::prompt::role;
 use super::text::{Members, Names};
 use super::{Compiler, Place, TIMEOUT, as_written};
-use crate::catalog::{
-    Binding, BodyTemplate, Encoding, Location, Operation, Resource, ResourceAnnotations, ResourceContent, Source,
-    UriTemplate,
-};
+use crate::catalog::{Location, Operation, Resource, ResourceAnnotations, ResourceContent, UriTemplate};
 use crate::config::bridge::ResourceSpec;
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -52,8 +50,17 @@ impl Compiler<'_> {
             let at = at.get("complete").get(name);
             self.push(at.key_error(Code::InvalidValue, format!("nothing to complete is named `{name}`"), label));
         }
+        let variables: Vec<&str> = uri.variables().collect();
+        let complete = spec.complete.iter().map(|(name, complete)| {
+            let at = at.get("complete").get(name);
+            (name.clone(), self.complete(place, &at, Some(complete), name, &variables))
+        });
+        let complete = complete.collect();
+        let is_asked = matches!(content, ResourceContent::Endpoint(_));
         let resource = Resource {
-            complete: spec.complete.clone(),
+            complete,
+            watch: self.watch(&at.get("watch"), spec.watch.as_deref(), is_asked),
+            look: self.look(at, &spec.icons, &spec.meta),
             name: spec.name.clone().unwrap_or_else(|| name_of(written)),
             title: spec.title.clone(),
             description: spec.description.clone(),
@@ -187,42 +194,14 @@ impl Compiler<'_> {
             return None;
         }
         let variables: Vec<&str> = uri.variables().collect();
-        let mut is_known = true;
-        for name in path.names().filter(|name| !variables.contains(name)) {
-            is_known = false;
-            let span = at.find(self.sources, &format!("{{{name}}}"));
-            let label = match suggest(name, variables.iter().copied()) {
-                Some(near) => format!("did you mean {{{near}}}?"),
-                None => "not in the URI of the resource".to_owned(),
-            };
-            let words = format!("the path uses {{{name}}}, but the URI has no such variable");
-            self.push(Diagnostic::new(Code::UnknownPathName, words).at(span, label));
-        }
-        let bindings = variables
-            .iter()
-            .map(|name| Binding {
-                name: (*name).to_owned(),
-                source: Source::Argument,
-                location: if path.names().any(|used| used == *name) {
-                    Location::Path
-                } else {
-                    Location::Query((*name).to_owned())
-                },
-                required: true,
-                encoding: Encoding::Plain,
-            })
-            .collect();
-        is_known.then(|| Operation {
-            method,
-            bindings,
-            body: BodyTemplate::Members,
-            template_claims: Vec::new(),
-            has_templates: false,
-            timeout: place.upstream_timeout.unwrap_or(TIMEOUT),
-            pages: None,
-            cache: None,
-            path,
-        })
+        let words = ("the URI has no such variable", "not in the URI of the resource");
+        self.known_in_path(at, &path, &variables, words)?;
+        let location = |name: &str| {
+            let is_in_path = path.names().any(|used| used == name);
+            if is_in_path { Location::Path } else { Location::Query(name.to_owned()) }
+        };
+        let bindings = variables.iter().map(|name| argument(name, location(name))).collect();
+        Some(public_get(path, bindings, place.upstream_timeout.unwrap_or(TIMEOUT)))
     }
 
     fn last_modified(&mut self, at: &Cursor<'_>, spec: &ResourceSpec) -> Option<String> {

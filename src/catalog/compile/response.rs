@@ -88,7 +88,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn select(&mut self, at: &Cursor<'_>, written: &str) -> Option<Select> {
+    pub(super) fn select(&mut self, at: &Cursor<'_>, written: &str) -> Option<Select> {
         match Select::compile(written) {
             Ok(select) => Some(select),
             Err(error) => {

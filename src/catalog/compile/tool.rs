@@ -11,7 +11,8 @@ use super::text::{Members, Names};
 use super::{Compiler, Place, TIMEOUT, as_written, ask};
 use crate::catalog::input::{Input, InputProperty};
 use crate::catalog::{
-    Annotations, Binding, BodyTemplate, Data, FieldContent, Location, Operation, PathTemplate, RateLimit, Source, Tool,
+    Annotations, Binding, BodyTemplate, CALL_TOOL, Data, FIND_TOOLS, FieldContent, Location, Operation, PathTemplate,
+    RateLimit, Source, Tool,
 };
 use crate::config::bridge::{AnnotationsSpec, ContentSpec, PeriodSpec, RateLimitBySpec, RateLimitSpec, ToolSpec};
 use crate::config::yaml::Cursor;
@@ -31,7 +32,7 @@ impl Compiler<'_> {
         used_claims: &mut BTreeSet<String>,
     ) {
         let errors_before = self.report.counts().errors;
-        self.mcp_name(at, name, "tool");
+        self.tool_name(at, name);
         self.description(at, name, spec);
         let endpoint = spec.endpoint.as_deref().and_then(|text| self.endpoint(&at.get("endpoint"), text));
         self.has_api(place, at, name, spec);
@@ -86,18 +87,10 @@ impl Compiler<'_> {
         used_claims.extend(template_claims.iter().cloned());
         used_claims.extend(shape_claims.iter().cloned());
 
-        let input = match Input::compile(properties) {
-            Ok(input) => input,
-            Err(why) => {
-                self.push(at.get("parameters").key_error(
-                    Code::InvalidSchema,
-                    "the parameters make no valid JSON Schema",
-                    why,
-                ));
-                return;
-            }
-        };
+        let Some(input) = self.input(&at.get("parameters"), properties) else { return };
         let annotations = annotations(&spec.annotations, tool_place.method);
+        let look = self.look(at, &spec.icons, &spec.meta);
+        let toolsets = self.toolsets(&at.get("toolsets"), &spec.toolsets);
         let operation = match (endpoint, body) {
             (Some((method, path)), Some(body)) => Some(Operation {
                 method,
@@ -118,6 +111,8 @@ impl Compiler<'_> {
             description: spec.description.clone(),
             input,
             annotations,
+            look,
+            toolsets,
             bridge: place.index,
             operation,
             output: spec.response.schema.clone(),
@@ -133,6 +128,27 @@ impl Compiler<'_> {
             written: as_written(at, &[]),
         };
         self.add(tool, at);
+    }
+
+    fn tool_name(&mut self, at: &Cursor<'_>, name: &str) {
+        self.mcp_name(at, name, "tool");
+        if [FIND_TOOLS, CALL_TOOL].contains(&name) {
+            self.push(at.key_error(
+                Code::InvalidName,
+                format!("`{name}` can't be the name of a tool of yours"),
+                "with `discovery: search`, tollbridge has a tool of this name",
+            ));
+        }
+    }
+
+    fn input(&mut self, at: &Cursor<'_>, properties: Vec<InputProperty>) -> Option<Input> {
+        self.mcp_headers(at, &properties);
+        Input::compile(properties)
+            .map_err(|why| {
+                let words = "the parameters make no valid JSON Schema";
+                self.push(at.key_error(Code::InvalidSchema, words, why));
+            })
+            .ok()
     }
 
     fn has_api(&mut self, place: &Place<'_>, at: &Cursor<'_>, name: &str, spec: &ToolSpec) {

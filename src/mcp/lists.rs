@@ -1,0 +1,140 @@
+//! The lists that clients see: made once per snapshot, filtered by what a caller may see, and cut into pages.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::OnceLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rmcp::model::{
+    ErrorData, PaginatedRequestParams, Prompt as McpPrompt, Resource as McpResource,
+    ResourceTemplate as McpResourceTemplate, Tool as McpTool,
+};
+use serde::Serialize;
+
+use super::convert::{mcp_prompt, mcp_resource, mcp_template, mcp_tool};
+use super::search::Index;
+use crate::catalog::{Catalog, Resource, ResourceContent};
+use crate::config::Revision;
+
+/// The lists of a snapshot as clients see them, made once per snapshot.
+pub(super) struct Lists {
+    pub(super) revision: Revision,
+    /// Each with the index of its bridge.
+    pub(super) tools: Vec<(usize, McpTool)>,
+    pub(super) resources: Vec<(usize, McpResource)>,
+    pub(super) templates: Vec<(usize, McpResourceTemplate)>,
+    pub(super) prompts: Vec<(usize, McpPrompt)>,
+    /// Whether some tools are hidden from some callers.
+    pub(super) hides_tools: bool,
+    /// The hash of each tool as it is listed, in the same order.
+    pub(super) hashes: Vec<String>,
+    /// The same of resources and their templates, each with the index of its bridge.
+    pub(super) resource_hashes: Vec<(usize, String)>,
+    /// The same of prompts.
+    pub(super) prompt_hashes: Vec<(usize, String)>,
+    /// What changes with the content of each resource and template, by URI.
+    pub(super) contents: HashMap<String, u64>,
+    /// The words of the tools; made when the first client searches.
+    index: OnceLock<Index>,
+}
+
+// === impl Lists ===
+
+impl Lists {
+    pub(super) fn new(catalog: &Catalog, token_as_argument: bool) -> Self {
+        let tools: Vec<(usize, McpTool)> = catalog
+            .tools
+            .values()
+            .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
+            .collect();
+        let of = |resource: &Resource| resource.bridge;
+        let resources: Vec<_> = catalog.resources.values().map(|it| (of(it), mcp_resource(it))).collect();
+        let templates: Vec<_> = catalog.resource_templates.iter().map(|it| (of(it), mcp_template(it))).collect();
+        let prompts: Vec<_> = catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect();
+        Self {
+            revision: catalog.revision.clone(),
+            hashes: tools.iter().map(|(_, tool)| hash(tool)).collect(),
+            resource_hashes: hashes(&resources).chain(hashes(&templates)).collect(),
+            prompt_hashes: hashes(&prompts).collect(),
+            contents: all_resources(catalog).map(|it| (it.uri.as_str().to_owned(), content_mark(it))).collect(),
+            tools,
+            resources,
+            templates,
+            prompts,
+            hides_tools: catalog.tools.values().any(|tool| tool.access.hides()),
+            index: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(self.tools.iter().map(|(_, tool)| tool)))
+    }
+}
+
+fn all_resources(catalog: &Catalog) -> impl Iterator<Item = &Resource> {
+    catalog.resources.values().chain(&catalog.resource_templates)
+}
+
+fn content_mark(resource: &Resource) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match &resource.content {
+        ResourceContent::Fixed(text) => text.hash(&mut hasher),
+        ResourceContent::Blob(bytes) => bytes.hash(&mut hasher),
+        ResourceContent::Json(_) | ResourceContent::Text(_) | ResourceContent::Endpoint(_) => {}
+    }
+    format!("{:?}", resource.written).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn hashes<T: Serialize>(items: &[(usize, T)]) -> impl Iterator<Item = (usize, String)> {
+    items.iter().map(|(bridge, item)| (*bridge, hash(item)))
+}
+
+/// The beginning of the SHA-256 of something as it is listed.
+fn hash(item: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(item).unwrap_or_default();
+    let whole = digest(&SHA256, &bytes);
+    let mut text = String::new();
+    for byte in whole.as_ref().iter().take(8) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// A part of a list.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// What to ask for to get the next part; `None` after the last one.
+    pub(super) next: Option<String>,
+}
+
+/// Cuts a list into pages. A cursor names the last item that was seen, so it survives a reload that keeps that item;
+/// after any other it is refused, and the client begins anew.
+///
+/// # Errors
+/// Returns an error for a cursor that is none of this list's.
+pub(super) fn page<'i, T: Clone + 'i>(
+    kind: &str,
+    items: impl Iterator<Item = &'i T>,
+    key: impl Fn(&T) -> &str,
+    asked: Option<&PaginatedRequestParams>,
+    most: usize,
+) -> Result<Page<T>, ErrorData> {
+    let mut items = items.peekable();
+    if let Some(cursor) = asked.and_then(|asked| asked.cursor.as_deref()) {
+        let last = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let last = last.as_deref().and_then(|text| text.strip_prefix(kind)?.strip_prefix(' '));
+        if last.is_none_or(|last| !items.any(|item| key(item) == last)) {
+            let words = "this cursor is not valid here, or not any more; begin the list anew, without a cursor";
+            return Err(ErrorData::invalid_params(words, None));
+        }
+    }
+    let page: Vec<T> = items.by_ref().take(most).cloned().collect();
+    let more = items.peek().is_some();
+    let next = page.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(format!("{kind} {}", key(last))));
+    Ok(Page { items: page, next })
+}
