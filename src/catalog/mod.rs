@@ -41,6 +41,28 @@ pub const FIND_TOOLS: &str = "find_tools";
 /// The tool that calls others, there.
 pub const CALL_TOOL: &str = "call_tool";
 
+/// The media type of a file, by its ending.
+#[must_use]
+pub fn mime_type_of(name: &str) -> Option<&'static str> {
+    let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
+    Some(match ending.as_str() {
+        "md" | "markdown" => "text/markdown",
+        "txt" => "text/plain",
+        "json" => "application/json",
+        "yaml" | "yml" => "application/yaml",
+        "html" | "htm" => "text/html",
+        "csv" => "text/csv",
+        "xml" => "application/xml",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "svg" => "image/svg+xml",
+        _ => return None,
+    })
+}
+
 /// Everything that a directory of bridge files says.
 #[derive(Debug)]
 pub struct Catalog {
@@ -81,6 +103,19 @@ pub struct Bridge {
     pub span: Span,
     /// What is written about it, without its tools, resources, prompts and tests.
     pub written: Written,
+    /// Its skills.
+    pub skills: Vec<Skill>,
+}
+
+/// Instructions for a model, with the files that come with them.
+#[derive(Debug)]
+pub struct Skill {
+    /// The folder, below that of the skills, with `/`.
+    pub path: String,
+    /// What `SKILL.md` says about itself: `name`, `description` and more.
+    pub about: Map<String, Value>,
+    /// The files by their paths below the folder of the skills; those of skills inside of this one, too.
+    pub files: Vec<(String, Bytes)>,
 }
 
 /// The API that the tools of a bridge call, before its secrets are known.

@@ -50,6 +50,10 @@ pub struct BridgeSpec {
     /// Example: `{ plan: { messages: [{ role: user, text: Plan my vacation. }] } }`
     #[serde(default)]
     pub prompts: IndexMap<String, PromptSpec>,
+    /// A folder below the directory of the bridges; each folder in it with a `SKILL.md` is a skill: instructions for a model
+    /// and the files that come with them. They are public, as resources are.
+    /// Example: `skills/`
+    pub skills: Option<String>,
     /// Tests of this bridge: `tollbridge test` runs them, without the network. They can also stand in a `*.test.yaml` beside
     /// it.
     /// Example: `[{ name: asks for the caller, tool: get_schedule, caller: { gpid: "12345" }, expect: { request: GET

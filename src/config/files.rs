@@ -19,6 +19,9 @@ use crate::diag::{Code, Diagnostic, FileId, Report, SourceMap, Span, quoted};
 const MAX_FILES: usize = 10_000;
 /// The most bytes that the YAML files of one directory may have together.
 const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
+/// The most files that a folder of skills may have, and the most bytes of all of them (what SEP-2640 asks of one skill).
+const MAX_TREE_FILES: usize = 512;
+const MAX_TREE_BYTES: usize = 16 * 1024 * 1024;
 /// The most bytes that the file of a `${file:…}` may have.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
 
@@ -106,12 +109,52 @@ pub(super) fn read_tests(path: &Path, report: &mut Report, sources: &mut SourceM
 /// Returns why it can't be used; nothing outside of the directory is ever opened.
 pub(super) fn read_under(dir: &Path, relative: &str, cap: usize) -> Result<Vec<u8>, FileError> {
     let path = Path::new(relative);
-    let harmless = |it: Component<'_>| matches!(it, Component::Normal(_) | Component::CurDir);
-    if relative.is_empty() || relative.contains('\0') || !path.components().all(harmless) {
+    if relative.is_empty() || relative.contains('\0') || !path.components().all(is_harmless) {
         return Err(FileError::InvalidPath);
     }
     let inside = dir.canonicalize()?;
     read_inside(&dir.join(path), &inside, cap)
+}
+
+/// Reads all files of a folder below a directory, by their paths below that folder, with `/` and sorted. Links, hidden files
+/// and what is no regular file are passed over.
+///
+/// # Errors
+/// Returns why it can't be used; nothing outside of the directory is ever opened.
+pub(super) fn read_tree(dir: &Path, relative: &str) -> Result<Vec<(String, Vec<u8>)>, FileError> {
+    let path = Path::new(relative);
+    if relative.is_empty() || relative.contains('\0') || !path.components().all(is_harmless) {
+        return Err(FileError::InvalidPath);
+    }
+    let (inside, root) = (dir.canonicalize()?, dir.join(path).canonicalize()?);
+    if !root.starts_with(&inside) {
+        return Err(FileError::Outside);
+    }
+    let (mut files, mut total) = (Vec::new(), 0);
+    let mut folders = vec![(String::new(), root)];
+    while let Some((below, folder)) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().map_err(|_| FileError::NotUtf8)?;
+            let kind = entry.file_type()?;
+            if name.starts_with('.') || !(kind.is_dir() || kind.is_file()) {
+                continue;
+            }
+            let below = if below.is_empty() { name } else { format!("{below}/{name}") };
+            if kind.is_dir() {
+                folders.push((below, entry.path()));
+            } else {
+                let bytes = read_inside(&entry.path(), &inside, MAX_TREE_BYTES)?;
+                total += bytes.len();
+                files.push((below, bytes));
+            }
+            if files.len() + folders.len() > MAX_TREE_FILES || total > MAX_TREE_BYTES {
+                return Err(FileError::TooLarge(MAX_TREE_BYTES));
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
 }
 
 /// Reads a secret from a file, without the line break at its end; a relative path starts at `base`.
@@ -194,6 +237,10 @@ impl fmt::Display for Revision {
 }
 
 // === private helpers ===
+
+fn is_harmless(part: Component<'_>) -> bool {
+    matches!(part, Component::Normal(_) | Component::CurDir)
+}
 
 enum Listing {
     /// The path is a file, or is at least no directory.

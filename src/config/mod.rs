@@ -8,6 +8,7 @@ mod files;
 mod plain_secret;
 pub mod schema;
 pub mod server;
+pub mod skills;
 pub mod variable;
 pub mod yaml;
 
@@ -27,6 +28,7 @@ use server::ServerSpec;
 use yaml::Node;
 
 pub use files::{FileError, Revision, environment, is_test as is_test_file};
+use skills::SkillFiles;
 
 /// The largest file a resource may name, in bytes.
 const MAX_RESOURCE_FILE: usize = 8 * 1024 * 1024;
@@ -68,6 +70,8 @@ pub struct BridgeDocument {
     pub directory: PathBuf,
     /// The files that resources name.
     pub files: IndexMap<String, Result<Vec<u8>, FileError>>,
+    /// What is in its folder of skills.
+    pub skills: Option<Result<SkillFiles, FileError>>,
 }
 
 /// A well-formed server file.
@@ -109,7 +113,9 @@ fn test_documents(list: Option<&Node>, specs: Vec<CaseSpec>) -> impl Iterator<It
 pub fn load(path: &Path) -> Documents {
     let mut report = Report::new();
     let mut sources = SourceMap::new();
-    let directory = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    // The parent of a bare file name is empty, which names no directory.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = if path.is_dir() { path } else { parent };
     let texts = files::read_dir_yaml(path, &mut report, &mut sources);
     let mut hashed: Vec<(String, Vec<u8>)> = Vec::new();
     let mut bridges = Vec::new();
@@ -132,7 +138,11 @@ pub fn load(path: &Path) -> Documents {
                 files.insert(name.clone(), content);
             }
         }
-        bridges.push(BridgeDocument { tree, spec, directory: directory.to_owned(), files });
+        let skills = spec.skills.as_ref().map(|name| skills::read(directory, name, &mut report, &mut sources));
+        if let Some(Ok(read)) = &skills {
+            hashed.extend(read.files.iter().map(|(path, bytes)| (format!("skill {path}"), bytes.clone())));
+        }
+        bridges.push(BridgeDocument { tree, spec, directory: directory.to_owned(), files, skills });
     }
     let revision = Revision::of(hashed.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
     Documents { sources, bridges, revision, report, allows, tests: Vec::new() }

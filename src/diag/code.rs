@@ -411,6 +411,15 @@ codes! {
         "    ask:"
         "      reason: { message: Why?, schema: { type: object, properties: { text: { type: string } } } }"
     ]
+    InvalidSkill "TB0142" Error "invalid skill" [
+        "`skills:` names a folder. Each folder in it with a `SKILL.md` is a skill; that file begins with"
+        "what it says about itself, and its name is that of the folder."
+        ""
+        "    ---"
+        "    name: time-off"
+        "    description: How to plan and request time off.  Use it before any request."
+        "    ---"
+    ]
 
     // Advice.
     CallerToken "TB0201" Note "the caller's token is forwarded" [

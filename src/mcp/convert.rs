@@ -187,7 +187,7 @@ pub(super) fn resource_contents(uri: &str, body: ResourceBody) -> ResourceConten
     contents(uri, body.mime_type, body.content)
 }
 
-fn contents(uri: &str, mime_type: Option<String>, body: Embedded) -> ResourceContents {
+pub(super) fn contents(uri: &str, mime_type: Option<String>, body: Embedded) -> ResourceContents {
     let contents = match body {
         Embedded::Text(text) => ResourceContents::text(text, uri),
         Embedded::Blob(bytes) => ResourceContents::blob(STANDARD.encode(bytes), uri),

@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-    ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, InitializeRequestParams,
-    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
+    ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams,
+    GetSkillResult, InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams, ReadResourceDirectoryRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
 };
 #[expect(deprecated, reason = "clients of older protocols ask for log messages, and their requirements do")]
 use rmcp::model::{LoggingLevel, SetLevelRequestParams};
@@ -33,7 +34,7 @@ use super::poll::{Interest, Polls};
 use super::run::{Instead, Run};
 use super::search;
 use super::slots::Slots;
-use super::{Options, Scope, complete, listen};
+use super::{Options, Scope, complete, listen, skills};
 use crate::audit::{Audit, Entry};
 use crate::call::{self, CallError, Standing};
 use crate::catalog::{Bridge, CALL_TOOL, FIND_TOOLS, Prompt, Resource, Tool};
@@ -209,6 +210,7 @@ impl Handler {
     /// Name, version and capabilities, with the instructions of the bridges in scope.
     #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
     fn info(&self, scope: &Scope) -> ServerConfig {
+        let snapshot = self.shared.live.load();
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_tool_list_changed()
@@ -218,10 +220,13 @@ impl Handler {
             .enable_prompts_list_changed()
             .enable_resources_subscribe()
             .enable_completions()
-            .enable_logging()
-            .build();
+            .enable_logging();
+        let mut bridges = snapshot.catalog.bridges.iter().enumerate();
+        let has_skills = bridges.any(|(index, it)| !it.skills.is_empty() && in_scope(&snapshot, index, scope));
+        let capabilities =
+            if has_skills { capabilities.enable_skills_with_directory_read().build() } else { capabilities.build() };
         let mut info = ServerConfig::new(capabilities).with_server_info(introduction());
-        info.instructions = instructions(&self.shared.live.load(), scope);
+        info.instructions = instructions(&snapshot, scope);
         info
     }
 
@@ -492,6 +497,13 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let snapshot = self.shared.live.load();
         let uri = request.uri;
+        if let Some((bridge, contents)) = skills::read(&snapshot.catalog, &uri)
+            && in_scope(&snapshot, bridge, self.shared.scope(&context.extensions))
+        {
+            self.audit_read("resources/read", bridge, &snapshot, &uri, &context)?;
+            let result = ReadResourceResult::new(vec![contents]);
+            return Ok(result.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private).introduced(&context).into());
+        }
         let (found, variables) = resource(&self.shared, &snapshot, &uri, &context)?;
         let limit = self.shared.call_timeout;
         let run = async {
@@ -516,6 +528,53 @@ impl ServerHandler for Handler {
         let contents = convert::resource_contents(&uri, body);
         let result = ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
         Ok(result.introduced(&context).into())
+    }
+
+    async fn list_skills(
+        &self,
+        asked: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let lists = self.shared.lists(&snapshot);
+        let items = visible(&snapshot, &lists.skills.listed, self.shared.scope(&context.extensions));
+        let page = page("skills", items, |it| &it.uri, asked.as_ref(), self.shared.page)?;
+        let mut result = ListSkillsResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        result.next_cursor = page.next;
+        Ok(result.introduced(&context))
+    }
+
+    async fn get_skill(
+        &self,
+        request: GetSkillRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let lists = self.shared.lists(&snapshot);
+        let mut items = visible(&snapshot, &lists.skills.listed, self.shared.scope(&context.extensions));
+        let found = items.find(|skill| skill.uri == request.uri).cloned();
+        let unknown = || ErrorData::invalid_params(format!("no such skill: {}", request.uri), None);
+        Ok(GetSkillResult::new(found.ok_or_else(unknown)?).introduced(&context))
+    }
+
+    async fn read_resource_directory(
+        &self,
+        request: ReadResourceDirectoryRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let snapshot = self.shared.live.load();
+        let lists = self.shared.lists(&snapshot);
+        let scope = self.shared.scope(&context.extensions);
+        let found = lists.skills.folder(&request.uri).filter(|(bridge, _)| in_scope(&snapshot, *bridge, scope));
+        let unknown = || ErrorData::invalid_params(format!("no such folder: {}", request.uri), None);
+        let (_, items) = found.ok_or_else(unknown)?;
+        let asked = request.cursor.map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
+        let page = page("folder", items.iter(), |it| &it.uri, asked.as_ref(), self.shared.page)?;
+        let mut result = ListResourcesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        result.next_cursor = page.next;
+        Ok(result.introduced(&context))
     }
 
     async fn list_prompts(

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::convert::{mcp_prompt, mcp_resource, mcp_template, mcp_tool};
 use super::search::Index;
+use super::skills::Skills;
 use crate::catalog::{Catalog, Resource, ResourceContent};
 use crate::config::Revision;
 
@@ -40,6 +41,7 @@ pub(super) struct Lists {
     pub(super) contents: HashMap<String, u64>,
     /// The words of the tools; made when the first client searches.
     index: OnceLock<Index>,
+    pub(super) skills: Skills,
 }
 
 // === impl Lists ===
@@ -52,7 +54,9 @@ impl Lists {
             .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
             .collect();
         let of = |resource: &Resource| resource.bridge;
-        let resources: Vec<_> = catalog.resources.values().map(|it| (of(it), mcp_resource(it))).collect();
+        let skills = Skills::new(catalog);
+        let resources = catalog.resources.values().map(|it| (of(it), mcp_resource(it)));
+        let resources: Vec<_> = resources.chain(skills.resources.iter().cloned()).collect();
         let templates: Vec<_> = catalog.resource_templates.iter().map(|it| (of(it), mcp_template(it))).collect();
         let prompts: Vec<_> = catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect();
         Self {
@@ -67,6 +71,7 @@ impl Lists {
             prompts,
             hides_tools: catalog.tools.values().any(|tool| tool.access.hides()),
             index: OnceLock::new(),
+            skills,
         }
     }
 

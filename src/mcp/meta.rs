@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolResponse, CallToolResult, CompleteResult, GetPromptResult, Implementation, InputRequiredResult,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, ProtocolVersion,
-    ReadResourceResult,
+    CallToolResponse, CallToolResult, CompleteResult, GetPromptResult, GetSkillResult, Implementation,
+    InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
+    ListToolsResult, MetaObject, ProtocolVersion, ReadResourceResult,
 };
 use rmcp::service::RequestContext;
 use serde_json::Value;
@@ -51,10 +51,12 @@ introduced!(
     CallToolResult,
     CompleteResult,
     GetPromptResult,
+    GetSkillResult,
     InputRequiredResult,
     ListPromptsResult,
     ListResourceTemplatesResult,
     ListResourcesResult,
+    ListSkillsResult,
     ListToolsResult,
     ReadResourceResult
 );

@@ -12,6 +12,7 @@ mod poll;
 mod report;
 mod run;
 mod search;
+mod skills;
 mod slots;
 
 use std::sync::Arc;

@@ -47,6 +47,7 @@ mod request;
 mod response;
 mod schema;
 mod shipped;
+mod skills;
 mod stdio;
 mod suite;
 mod support;

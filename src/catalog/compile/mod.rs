@@ -157,6 +157,7 @@ impl<'d> Compiler<'d> {
             upstream_timeout: upstream.as_ref().map(|upstream| upstream.timeout),
             forwards_token: upstream.as_ref().is_some_and(|upstream| upstream.credential.is_callers()),
         };
+        let skills = self.skills(&root.get("skills"), document);
         self.bridges.push(Bridge {
             name: spec.bridge.clone(),
             title: spec.title.clone(),
@@ -165,6 +166,7 @@ impl<'d> Compiler<'d> {
             claims,
             span: name_at.span(),
             written: as_written(&root, &["tools", "resources", "prompts", "tests"]),
+            skills,
         });
         let mut used_claims = BTreeSet::new();
         for (name, tool) in &spec.tools {

@@ -3,14 +3,18 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Map, Value};
 
 use super::{Compiler, Place, TIMEOUT};
 use crate::catalog::{
-    Binding, BodyTemplate, Complete, Encoding, Icon, Location, Look, Operation, PathTemplate, Source, Suggestions,
+    Binding, BodyTemplate, Complete, Encoding, Icon, Location, Look, Operation, PathTemplate, Skill, Source,
+    Suggestions,
 };
+use crate::config::BridgeDocument;
 use crate::config::bridge::{CompleteSourceSpec, CompleteSpec, IconSpec, ThemeSpec};
+use crate::config::skills::{SKILL_MD, SkillFiles};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
 
@@ -76,6 +80,38 @@ impl Compiler<'_> {
             return None;
         }
         Some(icon)
+    }
+
+    pub(super) fn skills(&mut self, at: &Cursor<'_>, document: &BridgeDocument) -> Vec<Skill> {
+        let SkillFiles { files, skills } = match &document.skills {
+            None => return Vec::new(),
+            Some(Ok(read)) => read.clone(),
+            Some(Err(error)) => {
+                let words = "the folder of skills can't be used";
+                self.push(at.error(Code::InvalidFileReference, words, error.to_string()));
+                return Vec::new();
+            }
+        };
+        if !files.iter().any(|(path, _)| path.ends_with(SKILL_MD)) {
+            self.push(at.error(
+                Code::InvalidSkill,
+                "there is no skill in this folder",
+                "each folder in it with a `SKILL.md` is one",
+            ));
+        }
+        let files: Vec<(String, Bytes)> = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
+        let mut known = Vec::with_capacity(skills.len());
+        for (path, about) in skills {
+            let others = self.bridges.iter().flat_map(|bridge| &bridge.skills);
+            if others.chain(&known).any(|other| other.path == path) {
+                let words = format!("two skills have the path `{path}`");
+                self.push(at.error(Code::DuplicateName, words, "the path of a skill is unique in the directory"));
+            }
+            let inside = format!("{path}/");
+            let files = files.iter().filter(|(file, _)| file.starts_with(&inside)).cloned().collect();
+            known.push(Skill { path, about, files });
+        }
+        known
     }
 
     pub(super) fn toolsets(&mut self, at: &Cursor<'_>, names: &[String]) -> Vec<String> {

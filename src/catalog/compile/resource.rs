@@ -11,7 +11,7 @@ use super::offer::{argument, public_get};
 use super::prompt::role;
 use super::text::{Members, Names};
 use super::{Compiler, Place, TIMEOUT, as_written};
-use crate::catalog::{Location, Operation, Resource, ResourceAnnotations, ResourceContent, UriTemplate};
+use crate::catalog::{Location, Operation, Resource, ResourceAnnotations, ResourceContent, UriTemplate, mime_type_of};
 use crate::config::bridge::ResourceSpec;
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -243,24 +243,4 @@ fn in_tags(text: &str, word: &str) -> bool {
 fn name_of(uri: &str) -> String {
     let path = uri.split_once(':').map_or(uri, |(_, path)| path);
     path.rsplit('/').find(|segment| !segment.is_empty() && !segment.contains('{')).unwrap_or(uri).to_owned()
-}
-
-fn mime_type_of(name: &str) -> Option<&'static str> {
-    let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
-    Some(match ending.as_str() {
-        "md" | "markdown" => "text/markdown",
-        "txt" => "text/plain",
-        "json" => "application/json",
-        "yaml" | "yml" => "application/yaml",
-        "html" | "htm" => "text/html",
-        "csv" => "text/csv",
-        "xml" => "application/xml",
-        "pdf" => "application/pdf",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "svg" => "image/svg+xml",
-        _ => return None,
-    })
 }
