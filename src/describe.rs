@@ -1,15 +1,17 @@
 //! What the definitions say, for people and programs: the same words and the same JSON in commands and on the admin port.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::call::{self, CallError, Plan, Preview};
-use crate::catalog::{Bridge, Catalog, Credential, Resource, Source, Tool};
+use crate::catalog::{Bridge, Catalog, Credential, Endpoint, Job, Resource, Source, Tool};
 use crate::credential;
 use crate::diag::listed;
 use crate::mcp;
 use crate::principal::Principal;
+use crate::quantity::show_duration;
 use crate::shape::Outcome;
 
 /// What becomes of a call before anything is sent.
@@ -52,6 +54,7 @@ pub fn explained(bridge: &Bridge, tool: &Tool, planned: &Result<Preliminary<'_>,
         "refused": null,
         "request": null,
         "answer": null,
+        "async": tool.operation.as_ref().and_then(|operation| operation.job.as_ref()).map(job),
         "refusals": refusals(bridge, tool),
     });
     let (key, value) = match planned {
@@ -157,6 +160,34 @@ fn kind(schema: &Value) -> String {
         Some(format) => format!("{kind} ({format})"),
         None => kind,
     }
+}
+
+/// How a tool waits for its API, a row each; none for a tool that does not.
+#[must_use]
+pub fn waiting(tool: &Tool) -> Vec<Vec<String>> {
+    let Some(job) = tool.operation.as_ref().and_then(|operation| operation.job.as_ref()) else { return Vec::new() };
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let status = job.status.as_ref().map_or_else(|| "where `Location` leads to".to_owned(), ToString::to_string);
+    let mut rows = vec![
+        row("while the API is at it", format!("{status}, every {}", show_duration(job.interval))),
+        row("at most", format!("{} in all", show_duration(job.deadline))),
+    ];
+    rows.extend(job.result.as_ref().map(|result| row("the result", result.to_string())));
+    rows.extend(job.cancel.as_ref().map(|cancel| row("when cancelled", cancel.to_string())));
+    rows
+}
+
+fn job(job: &Job) -> Value {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let endpoint = |endpoint: &Option<Endpoint>| endpoint.as_ref().map(ToString::to_string);
+    json!({
+        "status": endpoint(&job.status),
+        "result": endpoint(&job.result),
+        "cancel": endpoint(&job.cancel),
+        "interval_ms": millis(job.interval),
+        "deadline_ms": millis(job.deadline),
+        "keep_ms": millis(job.keep),
+    })
 }
 
 /// What is refused before anything is sent.

@@ -1,6 +1,7 @@
 //! One call, without I/O: what is asked for, and who is to blame when it can't be done.
 
 mod access;
+mod follow_up;
 mod layout;
 mod plan;
 pub mod prepare;
@@ -9,6 +10,7 @@ mod questions;
 mod request;
 
 pub use access::{Standing, allow, lacks, standing};
+pub use follow_up::{bare, follow_up};
 pub use plan::{Plan, plan};
 pub use prepare::{Owner, prepare};
 pub use preview::{Fragment, FragmentSource, Preview, SourceLine};

@@ -273,6 +273,7 @@ fn path(operation: &Operation, bound: &[Bound<'_>]) -> Result<Vec<PathPart>, Cal
         .map(|(text, name)| PathPart {
             text,
             origin: name.and_then(find).map_or(Origin::Endpoint, |(bound, _)| bound.origin.clone()),
+            parameter: name.map(str::to_owned),
         })
         .collect())
 }
@@ -332,7 +333,7 @@ impl Bound<'_> {
             Origin::Argument(name) => {
                 CallError::Argument(vec![format!("argument `{name}` can't be used: it is {what}")])
             }
-            Origin::Endpoint | Origin::Constant | Origin::Computed => {
+            Origin::Endpoint | Origin::Constant | Origin::Computed | Origin::Job => {
                 CallError::Argument(vec![format!("parameter `{}` can't be sent: it is {what}", self.binding.name)])
             }
         }

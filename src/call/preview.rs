@@ -426,7 +426,7 @@ impl FragmentSource {
             Origin::Endpoint | Origin::Constant => Self::Constant,
             Origin::Argument(_) => Self::Argument,
             Origin::Claim(_) => Self::Claim,
-            Origin::Computed => Self::Computed,
+            Origin::Computed | Origin::Job => Self::Computed,
         }
     }
 }
@@ -437,6 +437,7 @@ fn words(origin: &Origin) -> String {
         Origin::Argument(name) => format!("argument `{name}`"),
         Origin::Claim(name) => format!("claim `{name}`"),
         Origin::Computed => "computed".to_owned(),
+        Origin::Job => "the first answer".to_owned(),
     }
 }
 

@@ -43,6 +43,8 @@ pub struct PathPart {
     pub text: String,
     /// Where it came from.
     pub origin: Origin,
+    /// The parameter that it is, if it is one.
+    pub parameter: Option<String>,
 }
 
 /// A name, its values, and where they came from.
@@ -112,6 +114,8 @@ pub enum Origin {
     Constant,
     /// A template of the bridge file.
     Computed,
+    /// What the API answered first: the id of its job.
+    Job,
 }
 
 /// How secrets are written into a request: filled in to be sent, or hidden to be shown.

@@ -5,6 +5,7 @@ pub mod compile;
 mod data;
 pub mod diff;
 mod input;
+mod job;
 mod lint;
 mod path;
 
@@ -33,6 +34,7 @@ pub use crate::breaker::BreakerDef;
 pub use data::{Data, Rendered};
 pub use diff::{CatalogDiff, Written};
 pub use input::{Answers, ArgumentError, Arguments, Input};
+pub use job::{Endpoint, JOB, Job};
 pub use path::{DotSegment, PathTemplate, PathValue, encode_segment};
 pub use uri::UriTemplate;
 
@@ -316,6 +318,8 @@ pub enum Capability {
     Sampling,
     /// Knows which folders the user works with.
     Roots,
+    /// Takes a task for a result that comes later.
+    Tasks,
 }
 
 /// What a caller needs to call a tool; all of it at once.
@@ -375,6 +379,8 @@ pub struct Operation {
     pub pages: Option<Pages>,
     /// How long an answer is kept.
     pub cache: Option<Duration>,
+    /// How to wait, where the API answers before it is done.
+    pub job: Option<Job>,
 }
 
 /// A part of the request and its one source.
@@ -739,6 +745,7 @@ impl fmt::Display for Capability {
             Self::Page => "elicitation by URL",
             Self::Sampling => "sampling",
             Self::Roots => "roots",
+            Self::Tasks => "tasks",
         })
     }
 }

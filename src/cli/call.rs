@@ -101,7 +101,9 @@ fn here(args: &Args, token: Option<&SecretString>, printer: &mut Printer) -> Res
     }
     let answers = given::answers(&args.answer, tool, printer)?;
     let recording = snapshot.recording();
-    let limit = settings.request_timeout;
+    // A tool that waits knows itself for how long.
+    let waits = tool.operation.as_ref().is_some_and(|operation| operation.job.is_some());
+    let limit = if waits { Duration::MAX } else { settings.request_timeout };
     let called = block_on(async {
         let who = match token {
             Some(token) => principal(settings.auth.clone(), token).await?,

@@ -105,6 +105,11 @@ fn text(bridge: &Bridge, tool: &Tool, planned: &Result<Preliminary<'_>, CallErro
                 text.push_str(&head("Where it comes from"));
                 text.push_str(&words::table(&rows));
             }
+            let rows = describe::waiting(tool);
+            if !rows.is_empty() {
+                text.push_str(&head("What comes after it"));
+                text.push_str(&words::table(&rows));
+            }
         }
         Ok(Preliminary::Answer(outcome)) => {
             text.push_str(&head("The answer, from the file; nothing is sent"));

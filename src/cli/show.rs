@@ -206,6 +206,7 @@ fn sending(tool: &Tool, operation: &Operation, upstream: &UpstreamDef) -> Vec<Ve
     if let Some(pages) = &operation.pages {
         rows.push(row("pages", format!("up to {}, as one answer", pages.max_pages)));
     }
+    rows.extend(describe::waiting(tool));
     if let Some(limit) = &tool.rate_limit {
         let whose = if limit.by_caller { "each caller" } else { "all callers together" };
         rows.push(row("rate limit", format!("{} calls in {} for {whose}", limit.calls, show_duration(limit.per))));

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 
 use super::case::CaseSpec;
 use super::client::ClientSpec;
+use super::job::AsyncSpec;
 use super::server::True;
 
 /// A bridge file: one upstream API, its tools, its resources and its prompts.
@@ -366,6 +367,10 @@ pub struct ToolSpec {
     /// Follows the pages of an answer that comes in several.
     /// Example: `{ next: links.next, items: data }`
     pub paginate: Option<PaginateSpec>,
+    /// How to wait for an API that takes the work and answers later. Clients with tasks get a task.
+    /// Example: `{ job: id, status: "GET /jobs/{job}", done: "state == 'finished'" }`
+    #[serde(rename = "async")]
+    pub slow: Option<AsyncSpec>,
     /// How often it may be called.
     /// Example: `{ calls: 10, per: minute, by: caller }`
     pub rate_limit: Option<RateLimitSpec>,
@@ -416,6 +421,8 @@ pub enum CapabilitySpec {
     Sampling,
     /// Knows which folders the user works with. Deprecated.
     Roots,
+    /// Takes a task for a result that comes later (`async`).
+    Tasks,
 }
 
 /// How to get from one page of an answer to the next.

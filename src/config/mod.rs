@@ -5,6 +5,7 @@ pub mod bridge;
 pub mod case;
 pub mod client;
 mod files;
+pub mod job;
 mod plain_secret;
 pub mod schema;
 pub mod server;

@@ -32,7 +32,7 @@ use crate::quantity::show_duration;
 use crate::secret::Secrets;
 use crate::shape::{Content, Embedded, Outcome, PartError, Reply};
 use crate::template::Scope;
-use crate::upstream::{Canned, HttpUpstream, Key, RateGate, Recorder, ReplyCache, Upstream, pages};
+use crate::upstream::{Canned, HttpUpstream, Key, RateGate, Recorder, ReplyCache, Upstream, jobs, pages};
 
 use history::History;
 pub use history::{Event, Standing};
@@ -156,8 +156,14 @@ impl<U: Upstream> Snapshot<U> {
             return tool.shape.answer(&self.catalog.templates, &values).map_err(failed);
         };
         let upstream = self.upstream(tool.bridge)?;
-        let reply = self.reply(tool, operation, upstream, &request, who).await?;
-        let outcome = tool.shape.apply(&reply, &self.catalog.templates, &values).map_err(failed)?;
+        let ended = match &operation.job {
+            None => jobs::Ended::Answer(self.reply(tool, operation, upstream, &request, who).await?),
+            Some(job) => jobs::run(upstream, &request, job, who).await?,
+        };
+        let outcome = match ended {
+            jobs::Ended::Answer(reply) => tool.shape.apply(&reply, &self.catalog.templates, &values).map_err(failed)?,
+            jobs::Ended::Failed(reply) => tool.shape.failed(&reply),
+        };
         Ok(scrub_error(outcome, upstream, who))
     }
 

@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use rmcp::RoleServer;
 use rmcp::model::{
     ClientCapabilities, ElicitRequestParams, ErrorData, InputRequest, InputRequests, InputRequiredResult,
-    InputResponses, ProtocolVersion, RequestStateCodec, SealOptions,
+    InputResponses, ProtocolVersion, RequestStateCodec, SealOptions, TASKS_EXTENSION_ID,
 };
 #[expect(deprecated, reason = "the older protocols have sampling, and their requirements ask for it")]
 use rmcp::model::{CreateMessageRequestParams, SamplingMessage};
@@ -18,18 +18,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
+use super::tasks::Ticket;
 use crate::call::{self, Asked, CallError, Pending};
 use crate::catalog::{Answers, Capability, Question};
 use crate::upstream::SharedStore;
 
 /// How long a user may think about a question.
-const THINK: Duration = Duration::from_mins(10);
+pub(super) const THINK: Duration = Duration::from_mins(10);
 /// How many used notes are remembered; each for as long as it could be used again.
 const REMEMBERED: u64 = 100_000;
 /// The longest text that is asked for from a client's model, in tokens.
 const MAX_TOKENS: u32 = 1_000;
 /// The first version in which a server answers a request with a question.
-const ROUND_TRIPS: &str = "2026-07-28";
+pub(super) const ROUND_TRIPS: &str = "2026-07-28";
 
 /// Seals what was answered so far, so that it can travel by way of the client.
 pub(super) struct Seal {
@@ -240,6 +241,11 @@ impl<'a> Interview<'a> {
         if pending.is_empty() {
             return Ok(());
         }
+        if let Some(ticket) = Ticket::of(self.context)
+            && let Some(asked) = ticket.ask(&pending, self.questions, &mut self.answers).await
+        {
+            return asked.map_err(Stop::Failed);
+        }
         if self.client.takes_round_trips {
             let asked = self.seal.ask(&pending, &self.answers, &self.about).await.map_err(Stop::Failed)?;
             return Err(Stop::Ask(Box::new(asked), pending));
@@ -287,6 +293,8 @@ impl Client {
             Capability::Page => elicitation.is_some_and(|it| it.url.is_some()),
             Capability::Sampling => self.capabilities.sampling.is_some(),
             Capability::Roots => self.capabilities.roots.is_some(),
+            // Of older protocols no result says that it comes later.
+            Capability::Tasks => self.takes_round_trips && self.capabilities.supports_tasks(),
         }
     }
 
@@ -320,6 +328,7 @@ impl Client {
                 Capability::Page => ways.insert("url".to_owned(), json!({})),
                 Capability::Sampling => required.insert("sampling".to_owned(), json!({})),
                 Capability::Roots => required.insert("roots".to_owned(), json!({})),
+                Capability::Tasks => required.insert("extensions".to_owned(), json!({ TASKS_EXTENSION_ID: {} })),
             };
         }
         if !ways.is_empty() {
@@ -403,7 +412,8 @@ fn elicitation(asked: &Asked) -> Value {
     }
 }
 
-fn request(asked: &Asked) -> Result<InputRequest, serde_json::Error> {
+/// A question as the protocol puts it.
+pub(super) fn request(asked: &Asked) -> Result<InputRequest, serde_json::Error> {
     serde_json::from_value(match asked {
         Asked::Form { .. } | Asked::Page { .. } => {
             json!({ "method": "elicitation/create", "params": elicitation(asked) })

@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-    ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams,
-    GetSkillResult, InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams, ReadResourceDirectoryRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams,
+    CompleteResult, ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse,
+    GetSkillRequestParams, GetSkillResult, GetTaskParams, GetTaskResult, InitializeRequestParams, InitializeResult,
+    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceDirectoryRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
+    TASKS_EXTENSION_ID, Tool as McpTool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 #[expect(deprecated, reason = "clients of older protocols ask for log messages, and their requirements do")]
 use rmcp::model::{LoggingLevel, SetLevelRequestParams};
@@ -34,6 +35,7 @@ use super::poll::{Interest, Polls};
 use super::run::{Instead, Run};
 use super::search;
 use super::slots::Slots;
+use super::tasks::{self, Tasks, Ticket};
 use super::{Options, Scope, complete, listen, skills};
 use crate::audit::{Audit, Entry};
 use crate::call::{self, CallError, Standing};
@@ -66,6 +68,7 @@ pub struct Shared {
     toolsets: Vec<String>,
     /// The most entries of a list at a time.
     page: usize,
+    pub(super) tasks: Arc<Tasks>,
     stopping: CancellationToken,
     /// Knows of calls that are running.
     running: TaskTracker,
@@ -106,6 +109,7 @@ impl Shared {
             usual: Scope { discovery: Some(discovery), ..Scope::default() },
             toolsets,
             page,
+            tasks: Arc::default(),
             stopping,
             running: TaskTracker::new(),
             hashing: RandomState::new(),
@@ -227,30 +231,63 @@ impl Handler {
             if has_skills { capabilities.enable_skills_with_directory_read().build() } else { capabilities.build() };
         let mut info = ServerConfig::new(capabilities).with_server_info(introduction());
         info.instructions = instructions(&snapshot, scope);
+        // Who has a task can fetch it, even if no new one can be made since a reload.
+        if tasks::are_offered(&snapshot, scope) || !self.shared.tasks.is_empty() {
+            let tasks = BTreeMap::from([(TASKS_EXTENSION_ID.to_owned(), JsonObject::new())]);
+            info.capabilities.extensions.get_or_insert_default().extend(tasks);
+        }
         info
     }
+}
 
-    async fn call(
-        &self,
+impl Shared {
+    /// Calls a tool, and tells a collector of traces.
+    #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
+    pub(super) async fn traced_call(
+        self: &Arc<Self>,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
+        level: Option<LoggingLevel>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let id = caller::request_id(&context.extensions);
+        let span = info_span!(parent: None, "request", id);
+        let from = trace_context(context);
+        let name = request.name.clone();
+        let traced = trace::Span::asked("tools/call", &name, &id, from.as_ref());
+        let call = self.call(request, context, level);
+        let answered = trace::within(traced.context().or(from), call).instrument(span).await;
+        let failed = match &answered {
+            Ok(CallToolResponse::Complete(result)) => result.is_error.unwrap_or_default().then_some("tool_error"),
+            Ok(_) => None,
+            Err(_) => Some("refused"),
+        };
+        traced.end(None, failed);
+        answered.map(|answered| answered.introduced(context))
+    }
+
+    #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
+    async fn call(
+        self: &Arc<Self>,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        level: Option<LoggingLevel>,
     ) -> Result<CallToolResponse, ErrorData> {
         let started = Instant::now();
-        let _running = (self.shared.running.token(), self.shared.metrics.running());
+        let _running = (self.running.token(), self.metrics.running());
         let id = caller::request_id(&context.extensions);
-        let snapshot = self.shared.live.load();
+        let snapshot = self.live.load();
         let name = request.name.as_ref();
         let tool = snapshot
             .catalog
             .tools
             .get(name)
-            .filter(|tool| self.shared.offers(&snapshot, tool, self.shared.scope(&context.extensions)))
+            .filter(|tool| self.offers(&snapshot, tool, self.scope(&context.extensions)))
             .ok_or_else(|| ErrorData::invalid_params(CallError::Unknown(name.to_owned()).to_string(), None))?;
-        let lists = self.shared.lists(&snapshot);
+        let lists = self.lists(&snapshot);
         let index = snapshot.catalog.tools.get_index_of(name);
         let definition = index.and_then(|index| lists.hashes.get(index)).map_or("", String::as_str);
         let mut run = Run {
-            shared: &self.shared,
+            shared: self,
             snapshot: &snapshot,
             tool,
             definition,
@@ -259,12 +296,12 @@ impl Handler {
             said: Said::new(request.input_responses, request.request_state),
             who: None,
             audited: None,
-            level: *self.level.lock().unwrap_or_else(PoisonError::into_inner),
+            level,
             instead: None,
         };
         let mut outcome = run.outcome().await;
         let Run { who, audited, instead, .. } = run;
-        if let Some(audit) = &self.shared.audit {
+        if let Some(audit) = &self.audit {
             let bridge = snapshot.catalog.bridge(tool.bridge);
             let entry = Entry {
                 request_id: &id,
@@ -289,7 +326,7 @@ impl Handler {
             }
         }
         let elapsed = started.elapsed();
-        self.shared.called(name, &id, who.as_ref(), &outcome, elapsed);
+        self.called(name, &id, who.as_ref(), &outcome, elapsed);
         info!(tool = name, outcome = word(&outcome), elapsed_ms = elapsed.as_millis(), "Call.");
         match instead {
             Some(Instead::Ask(asked)) => Ok((*asked).into()),
@@ -339,6 +376,8 @@ impl ServerHandler for Handler {
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
         result.instructions = instructions(&self.shared.live.load(), self.shared.scope(&context.extensions));
+        // Extensions are none of the older protocols'.
+        result.capabilities.extensions = None;
         Ok(result)
     }
 
@@ -445,19 +484,35 @@ impl ServerHandler for Handler {
             Searched::Call(request) => *request,
             Searched::Found(found) => return Ok((*found).introduced(&context).into()),
         };
-        let id = caller::request_id(&context.extensions);
-        let span = info_span!(parent: None, "request", id);
-        let from = trace_context(&context);
-        let name = request.name.clone();
-        let traced = trace::Span::asked("tools/call", &name, &id, from.as_ref());
-        let answered = trace::within(traced.context().or(from), self.call(request, &context)).instrument(span).await;
-        let failed = match &answered {
-            Ok(CallToolResponse::Complete(result)) => result.is_error.unwrap_or_default().then_some("tool_error"),
-            Ok(_) => None,
-            Err(_) => Some("refused"),
-        };
-        traced.end(None, failed);
-        answered.map(|answered| answered.introduced(&context))
+        let level = *self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        match Ticket::new(&self.shared, &self.shared.live.load(), &request.name, &context) {
+            Some(ticket) => tasks::run(&self.shared, ticket, request, context, level).await,
+            None => self.shared.traced_call(request, &context, level).await,
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.shared.tasks.get(&request.task_id, &context).map(|result| result.introduced(&context))
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.tasks.update(&request.task_id, request.input_responses, &context)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.tasks.cancel(&request.task_id, &context)
     }
 
     async fn list_resources(

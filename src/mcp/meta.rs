@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolResponse, CallToolResult, CompleteResult, GetPromptResult, GetSkillResult, Implementation,
+    CallToolResponse, CallToolResult, CompleteResult, GetPromptResult, GetSkillResult, GetTaskResult, Implementation,
     InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
     ListToolsResult, MetaObject, ProtocolVersion, ReadResourceResult,
 };
@@ -52,6 +52,7 @@ introduced!(
     CompleteResult,
     GetPromptResult,
     GetSkillResult,
+    GetTaskResult,
     InputRequiredResult,
     ListPromptsResult,
     ListResourceTemplatesResult,
@@ -66,6 +67,7 @@ impl Introduced for CallToolResponse {
         match self {
             Self::Complete(result) => Some(&mut result.meta),
             Self::InputRequired(result) => Some(&mut result.meta),
+            Self::Task(result) => Some(&mut result.meta),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ mod run;
 mod search;
 mod skills;
 mod slots;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;

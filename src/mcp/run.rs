@@ -1,5 +1,7 @@
 //! One call of a tool: who calls, what has to be asked, and what comes of it.
 
+use std::time::Duration;
+
 use rmcp::RoleServer;
 #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
 use rmcp::model::LoggingLevel;
@@ -11,12 +13,17 @@ use tokio::time::timeout;
 use super::ask::{About, Interview, Said, Stop};
 use super::handler::{Shared, is_visible};
 use super::report::Reporter;
+use super::tasks::Ticket;
 use crate::call::{self, CallError};
 use crate::catalog::{Answers, Tool};
 use crate::live::Snapshot;
 use crate::principal::Principal;
+use crate::progress;
 use crate::quantity::show_duration;
 use crate::shape::Outcome;
+
+/// How long a call that has to end may take to say so to the API.
+const LAST_WORDS: Duration = Duration::from_secs(6);
 
 /// A call on its way.
 pub(super) struct Run<'a> {
@@ -120,14 +127,33 @@ impl Run<'_> {
         answers: &Answers,
     ) -> Result<Outcome, CallError> {
         // On the heap: it is the largest part of a call, and would be moved more than once.
-        let call = self.bounded(Box::pin(async {
+        let work = Box::pin(async {
             let _slot = self.shared.slots.take(who)?;
             self.snapshot.call(self.tool, arguments, answers, who).await
-        }));
+        });
+        let waits = self.tool.operation.as_ref().is_some_and(|operation| operation.job.is_some());
+        let call = async { if waits { self.patient(work).await } else { self.bounded(work).await } };
+        if let Some(ticket) = Ticket::of(self.context) {
+            return ticket.follow(call).await;
+        }
         match Reporter::of(self.context, self.level) {
             Some(reporter) => reporter.follow(call).await,
             None => call.await,
         }
+    }
+
+    /// Ends with the client, or with the server. In what time, the work knows itself; it is told, so that it can tell the API.
+    async fn patient<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+        let (caller, server) = (&self.context.ct, self.shared.stopping());
+        let work = progress::until(caller.clone(), server.clone(), work);
+        tokio::pin!(work);
+        tokio::select! {
+            ended = &mut work => return ended,
+            () = caller.cancelled() => {}
+            () = server.cancelled() => {}
+        }
+        let cancelled = |_| Err(CallError::Upstream("the call was cancelled".to_owned()));
+        timeout(LAST_WORDS, work).await.unwrap_or_else(cancelled)
     }
 
     /// Ends with the client, and in time. What a user takes to answer does not count.

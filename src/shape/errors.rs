@@ -96,13 +96,22 @@ impl Errors {
             404 => "Resource not found".to_owned(),
             status => format!("API error: {status}"),
         };
+        self.with_detail(&words, body)
+    }
+
+    /// The words for a job that has failed.
+    pub(super) fn failed(&self, body: Option<&Value>) -> String {
+        self.with_detail("The API could not do it", body)
+    }
+
+    fn with_detail(&self, words: &str, body: Option<&Value>) -> String {
         let said = body.and_then(|body| match &self.detail {
             None => message(body),
             Some(fields) => details(body, fields),
         });
         match said {
             Some(said) => format!("{words}: {said}"),
-            None => words,
+            None => words.to_owned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod content;
 mod cut;
 mod errors;
+mod job;
 mod pages;
 mod redact;
 mod select;
@@ -16,6 +17,7 @@ use crate::template::{Leaf, Scope, TemplateError, Templates};
 
 pub use content::{ContentRule, Part, PartBody, PartError};
 pub use errors::{Errors, StatusRange};
+pub use job::{JobRules, Stage, location};
 pub use pages::{Following, Gathered, Next, Pages};
 pub use redact::Redact;
 pub use select::{Select, SelectError};
@@ -158,6 +160,16 @@ impl Shape {
             Outcome::error(self.error(reply, templates, values))
         };
         Ok(Outcome { status: Some(reply.status), ..outcome })
+    }
+
+    /// The result of a job that has failed, by what the API says about it.
+    #[must_use]
+    pub fn failed(&self, reply: &Reply) -> Outcome {
+        let mut body = reply.json();
+        if let Some(body) = &mut body {
+            self.redact.apply(body);
+        }
+        Outcome { status: Some(reply.status), ..Outcome::error(self.errors.failed(body.as_ref())) }
     }
 
     /// Gives the result of a tool without an endpoint.

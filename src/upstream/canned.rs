@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 use url::Url;
 
 use super::base::Base;
@@ -33,6 +34,10 @@ pub struct Canned {
     max_response_bytes: usize,
     replies: Mutex<Replies>,
     sent: Mutex<Vec<Sent>>,
+    /// When it was made, by the clock of this machine.
+    made: Instant,
+    /// What has passed since then, by the clock of the test.
+    passed: Mutex<Duration>,
 }
 
 /// A request as it would have gone out.
@@ -81,6 +86,8 @@ impl Canned {
             max_response_bytes: def.max_response_bytes,
             replies: Mutex::new(replies),
             sent: Mutex::default(),
+            made: Instant::now(),
+            passed: Mutex::default(),
         }
     }
 
@@ -116,6 +123,11 @@ impl Canned {
             CallError::internal(format!("request {sent} was sent, and `upstream` of the test has no answer left"))
         })?;
         let limit = self.max_response_bytes;
+        *locked(&self.passed) += match &reply {
+            CannedReply::Reply(_, delay) => (*delay).min(request.timeout),
+            CannedReply::Timeout => request.timeout,
+            CannedReply::Unreachable | CannedReply::Broken => Duration::ZERO,
+        };
         Ok(match reply {
             CannedReply::Reply(_, delay) if delay >= request.timeout => Err(NetError::Timeout(request.timeout)),
             CannedReply::Reply(reply, _) if reply.body.len() > limit => Err(NetError::TooLarge { limit }),
@@ -134,6 +146,15 @@ impl Upstream for Canned {
 
     fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError> {
         self.base.follow(request, written, &Shown)
+    }
+
+    fn now(&self) -> Instant {
+        self.made + *locked(&self.passed)
+    }
+
+    fn rest(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        *locked(&self.passed) += pause;
+        Box::pin(ready(()))
     }
 
     fn max_response_bytes(&self) -> usize {

@@ -3,6 +3,7 @@
 mod base;
 mod cache;
 mod canned;
+pub mod jobs;
 pub mod pages;
 mod rate;
 mod recorder;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::breaker::Breaker;
 use crate::call::{CallError, Request};
@@ -52,6 +54,12 @@ pub trait Upstream: Send + Sync {
     /// # Errors
     /// Returns [`CallError::Upstream`] when the URL leads out of the API's base URL.
     fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError>;
+
+    /// What time it is, and how to let some pass; a rehearsal does not wait.
+    fn now(&self) -> Instant;
+
+    /// Waits.
+    fn rest(&self, pause: Duration) -> BoxFuture<'_, ()>;
 
     /// The largest answer accepted, in bytes.
     fn max_response_bytes(&self) -> usize;

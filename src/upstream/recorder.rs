@@ -1,6 +1,9 @@
 //! An API whose answers are kept, for those who make a test of a real call.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{BoxFuture, HttpUpstream, Upstream};
 use crate::call::{CallError, Request};
@@ -50,6 +53,14 @@ impl Upstream for Recorder {
 
     fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError> {
         self.api.follow(request, written)
+    }
+
+    fn now(&self) -> Instant {
+        self.api.now()
+    }
+
+    fn rest(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        self.api.rest(pause)
     }
 
     fn max_response_bytes(&self) -> usize {

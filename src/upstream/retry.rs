@@ -90,7 +90,7 @@ impl Retry {
             return None;
         }
         let asked = match came {
-            Ok(reply) if matches!(reply.status, 429 | 502 | 503 | 504) => retry_after(&reply.headers),
+            Ok(reply) if is_busy(reply.status) => retry_after(&reply.headers),
             Err(NetError::Unreachable | NetError::Broken | NetError::Timeout(_)) => None,
             Ok(_) | Err(NetError::Tls | NetError::TooLarge { .. }) => return None,
         };
@@ -104,6 +104,11 @@ impl Retry {
         self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).ok()?;
         Some(pause)
     }
+}
+
+/// Whether an API says that it can't answer just now.
+pub(super) fn is_busy(status: u16) -> bool {
+    matches!(status, 429 | 502 | 503 | 504)
 }
 
 /// RFC 9110 section 10.2.3: seconds, or a date.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Guard, HttpUpstream, Upstream};
@@ -27,6 +28,14 @@ impl Upstream for HttpUpstream {
 
     fn follow(&self, request: &Request, written: &str) -> Result<Request, CallError> {
         self.base.follow(request, written, self.secrets.as_ref())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn rest(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(pause))
     }
 
     fn max_response_bytes(&self) -> usize {

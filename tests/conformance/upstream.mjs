@@ -17,6 +17,27 @@ const changed = (name, definition) => (_, response) => {
   response.writeHead(200, { 'content-type': 'application/json' }).end('{"changed":true}');
 };
 
+// Jobs: begun by POST, asked for by GET, and gone after DELETE.
+const jobs = new Map();
+const json = (response, status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const begin = (state) => (request, response) => {
+  let text = '';
+  request.on('data', (chunk) => (text += chunk)).on('end', () => {
+    const { seconds = 1, label = 'job' } = JSON.parse(text || '{}');
+    if (seconds <= 0) return json(response, 200, { state, label });
+    const id = `${jobs.size + 1}`;
+    jobs.set(id, { state, label, ends: Date.now() + seconds * 1000 });
+    json(response, 202, { id });
+  });
+};
+const job = (request, response) => {
+  const id = request.url.slice('/jobs/'.length);
+  const { state, label, ends } = jobs.get(id) ?? {};
+  if (request.method === 'DELETE') return jobs.delete(id), response.writeHead(204).end();
+  if (!state) return json(response, 404, { message: 'No such job' });
+  json(response, 200, Date.now() < ends ? { state: 'running' } : { state, label, message: `This job has ${state}` });
+};
+
 const answers = {
   'GET /text': [200, 'text/plain', 'This is a simple text response for testing.'],
   'GET /image': [200, 'image/png', Buffer.from(png, 'base64')],
@@ -26,6 +47,8 @@ const answers = {
   'GET /error': [500, 'application/json', '{"message":"This tool intentionally returns an error for testing"}'],
   'POST /tools': changed('more-tools', (number) => `  more_${number}: { description: More., response: { text: more } }\n`),
   'POST /prompts': changed('more-prompts', (number) => `  more_${number}: { description: More., messages: [{ role: user, text: more }] }\n`),
+  'POST /jobs': begin('finished'),
+  'POST /jobs/failing': begin('failed'),
   'POST /echo': (request, response) => {
     response.writeHead(200, { 'content-type': request.headers['content-type'] ?? 'application/octet-stream' });
     request.pipe(response);
@@ -33,6 +56,7 @@ const answers = {
 };
 
 const server = http.createServer((request, response) => {
+  if (request.method !== 'POST' && request.url.startsWith('/jobs/')) return job(request, response);
   const answer = answers[`${request.method} ${request.url}`] ?? [404, 'application/json', '{"message":"No such thing"}'];
   if (typeof answer === 'function') return answer(request, response);
   const [status, type, body] = answer;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Fixture, node, root, tool};
+use crate::support::{Fixture, Server, node, root, tool};
 
 struct Upstream(Child);
 
@@ -29,7 +29,7 @@ fn upstream(bridges: &Path) -> (Upstream, String) {
     (Upstream(child), ready["origin"].as_str().unwrap().to_owned())
 }
 
-fn conforms(requirements: &str) {
+fn serve() -> (Server, Upstream) {
     let folder = root().join("tests/conformance");
     let mut fixture = Fixture::new();
     for entry in std::fs::read_dir(folder.join("bridges")).unwrap() {
@@ -37,8 +37,13 @@ fn conforms(requirements: &str) {
         let name = format!("bridges/{}", path.file_name().unwrap().to_str().unwrap());
         fixture.write(&name, &std::fs::read_to_string(path).unwrap());
     }
-    let (_upstream, origin) = upstream(&fixture.path().join("bridges"));
-    let server = fixture.env("CONFORMANCE_API", &origin).serve();
+    let (upstream, origin) = upstream(&fixture.path().join("bridges"));
+    (fixture.env("CONFORMANCE_API", &origin).serve(), upstream)
+}
+
+fn conforms(requirements: &str) {
+    let folder = root().join("tests/conformance");
+    let (server, _upstream) = serve();
     let output = Command::new(node())
         .arg(tool("node_modules/.bin/conformance"))
         .args(["server", "--url", &server.url(), "--requirements", requirements])
@@ -60,4 +65,31 @@ fn requirements_of_2026_07_28() {
 #[test]
 fn requirements_of_2025_11_25() {
     conforms("2025-11-25");
+}
+
+/// The Tasks extension. No requirement set asks for it; the suite leaves `tasks-status-notifications` out itself.
+#[test]
+fn scenarios_of_the_tasks_extension() {
+    let (server, _upstream) = serve();
+    for scenario in [
+        "tasks-lifecycle",
+        "tasks-capability-negotiation",
+        "tasks-wire-fields",
+        "tasks-request-state-removal",
+        "tasks-mrtr-input",
+        "tasks-request-headers",
+        "tasks-dispatch-and-envelope",
+        "tasks-required-task-error",
+        "tasks-mrtr-composition",
+    ] {
+        let output = Command::new(node())
+            .arg(tool("node_modules/.bin/conformance"))
+            .args(["server", "--url", &server.url(), "--scenario", scenario])
+            .current_dir(server.fixture.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let passed = said.contains("0 failed, 0 warnings") && !said.contains("Passed: 0/0");
+        assert!(output.status.success() && passed, "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

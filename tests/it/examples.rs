@@ -11,13 +11,18 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(args).current_dir(folder).env_clear().stdin(Stdio::null());
     command.envs([("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "secret")]);
-    command.envs([("WAREHOUSE_KEY", "key"), ("SHOP_TOKEN", "token"), ("CRM_TOKEN", "token")]);
+    command.envs([
+        ("WAREHOUSE_KEY", "key"),
+        ("SHOP_TOKEN", "token"),
+        ("CRM_TOKEN", "token"),
+        ("REPORTS_TOKEN", "token"),
+    ]);
     command
 }
 
 #[test]
 fn every_example_checks_and_can_be_served() {
-    assert_eq!(examples().len(), 10);
+    assert_eq!(examples().len(), 11);
     for folder in examples() {
         assert!(folder.join("README.md").exists(), "{}", folder.display());
         let checked = command(&folder, &["check"]).output().unwrap();
@@ -44,7 +49,7 @@ fn serve(name: &str, url_variable: &str) -> (Api, Server) {
     let api = Api::start();
     let bridges = root().join("examples").join(name).join("bridges");
     let fixture = Fixture::with_okta(Provider::shared()).env(url_variable, &api.url()).env("WAREHOUSE_KEY", "k3y");
-    let fixture = fixture.env("SHOP_TOKEN", "sh0p").env("CRM_TOKEN", "crm");
+    let fixture = fixture.env("SHOP_TOKEN", "sh0p").env("CRM_TOKEN", "crm").env("REPORTS_TOKEN", "r3p");
     (api, fixture.arg("--bridges").arg(bridges.to_str().unwrap()).serve())
 }
 
@@ -181,6 +186,23 @@ fn public_api() {
     let reply = server.rpc("/mcp", Some(&token), "resources/read", &json!({"uri": "weather://stations/de"})).json();
     assert_eq!(reply["result"]["contents"][0]["text"], r#"{"ok":true}"#, "{reply}");
     assert_eq!(api.last().line(), "GET /v1/stations/de");
+}
+
+#[test]
+fn slow_api() {
+    let (api, server) = serve("slow-api", "REPORTS_API");
+    let location = "HTTP/1.1 202 X\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 0\r\n";
+    let begun = format!("{location}location: /orders/exports/8\r\n\r\n").into_bytes();
+    api.answer("/orders/exports", Answer::Raw(begun));
+    api.answers(
+        "/orders/exports/8",
+        vec![Answer::Raw(format!("{location}\r\n").into_bytes()), Answer::text(200, "id\n1\n")],
+    );
+    let result = call(&server, &json!({}), "", "export_orders", &json!({}));
+    assert_eq!(text(&result), "id\n1\n");
+    let asked = "GET /orders/exports/8";
+    assert_eq!(api.lines(), ["POST /orders/exports", asked, asked]);
+    assert_eq!(api.last().header("authorization"), Some("Bearer r3p"));
 }
 
 #[test]

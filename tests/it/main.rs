@@ -48,6 +48,7 @@ mod response;
 mod schema;
 mod shipped;
 mod skills;
+mod slow;
 mod stdio;
 mod suite;
 mod support;

@@ -15,7 +15,7 @@ fn shipped() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = examples.map(|path| path.join("bridges")).filter(|path| path.is_dir()).collect();
     found.push(root().join("bridges"));
     found.sort();
-    assert_eq!(found.len(), 11);
+    assert_eq!(found.len(), 12);
     found
 }
 

@@ -50,7 +50,7 @@ impl Pipes {
         pipes
     }
 
-    fn write(&mut self, message: &Value) {
+    pub fn write(&mut self, message: &Value) {
         writeln!(self.stdin.as_mut().unwrap(), "{message}").unwrap();
     }
 

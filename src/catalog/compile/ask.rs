@@ -206,5 +206,6 @@ pub(super) fn capability(written: CapabilitySpec) -> Capability {
         CapabilitySpec::ElicitationUrl => Capability::Page,
         CapabilitySpec::Sampling => Capability::Sampling,
         CapabilitySpec::Roots => Capability::Roots,
+        CapabilitySpec::Tasks => Capability::Tasks,
     }
 }

@@ -10,6 +10,7 @@ mod parameter;
 mod prompt;
 mod resource;
 mod response;
+mod slow;
 mod text;
 mod tool;
 mod upstream;

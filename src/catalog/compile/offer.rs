@@ -243,6 +243,7 @@ pub(super) fn public_get(path: PathTemplate, bindings: Vec<Binding>, timeout: Du
         timeout,
         pages: None,
         cache: None,
+        job: None,
     }
 }
 

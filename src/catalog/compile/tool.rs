@@ -78,6 +78,7 @@ impl Compiler<'_> {
         let access = self.access(place, at, spec, used_claims);
         let rate_limit = spec.rate_limit.as_ref().and_then(rate_limit);
         let pages = spec.paginate.as_ref().and_then(|pages| self.pages(&at.get("paginate"), pages));
+        let job = self.job(at, spec, endpoint.as_ref().map(|(_, path)| path));
         let cache = self.cache(&at.get("cache"), spec.cache.as_deref(), tool_place.method);
         if let Some(shape) = &mut shape {
             // An argument that the model must give is no way to get less.
@@ -102,6 +103,7 @@ impl Compiler<'_> {
                 timeout: timeout.or(place.upstream_timeout).unwrap_or(TIMEOUT),
                 pages,
                 cache,
+                job,
             }),
             _ => None,
         };
@@ -311,7 +313,11 @@ impl Compiler<'_> {
                 "what should it answer?",
             ));
         }
-        let about_requests = [("paginate", spec.paginate.is_some()), ("timeout", spec.timeout.is_some())];
+        let about_requests = [
+            ("paginate", spec.paginate.is_some()),
+            ("async", spec.slow.is_some()),
+            ("timeout", spec.timeout.is_some()),
+        ];
         for (key, _) in about_requests.into_iter().filter(|(_, is_written)| *is_written) {
             self.push(at.get(key).key_error(
                 Code::ConflictingKeys,
