@@ -184,7 +184,7 @@ fn completion_offers_what_can_stand_there() {
     offers(
         "bridge",
         "tools:\n  a:\n    ▮\n",
-        "title description endpoint access parameters confirm ask requires body response annotations audit paginate rate_limit cache timeout",
+        "title description endpoint access parameters confirm ask requires body response annotations audit paginate async rate_limit cache timeout",
     );
     offers("bridge", "tools:\n  a:\n    body:\n      ▮\n", "json form multipart text base64 content_type");
     offers("bridge", "tools:\n  a:\n    response:\n      ▮\n", "select schema text redact max_bytes content errors");
