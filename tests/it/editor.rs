@@ -167,8 +167,12 @@ fn completion_offers_what_can_stand_there() {
     let mut offers = |schema, text: &str, expected: &str| {
         assert_eq!(editor.offered(schema, text).join(" "), expected, "{text}");
     };
-    offers("bridge", "▮\n", "bridge title instructions upstream access claims tools resources prompts tests");
-    offers("bridge", "bridge: a\ntools: {}\n▮\n", "title instructions upstream access claims resources prompts tests");
+    offers("bridge", "▮\n", "bridge title instructions upstream access claims tools resources prompts skills tests");
+    offers(
+        "bridge",
+        "bridge: a\ntools: {}\n▮\n",
+        "title instructions upstream access claims resources prompts skills tests",
+    );
     offers(
         "bridge",
         "upstream:\n  ▮\n",
@@ -184,14 +188,14 @@ fn completion_offers_what_can_stand_there() {
     offers(
         "bridge",
         "tools:\n  a:\n    ▮\n",
-        "title description endpoint access parameters confirm ask requires body response annotations audit paginate async rate_limit cache timeout",
+        "title description endpoint access parameters confirm ask requires body response annotations icons meta toolsets audit paginate async rate_limit cache timeout",
     );
     offers("bridge", "tools:\n  a:\n    body:\n      ▮\n", "json form multipart text base64 content_type");
     offers("bridge", "tools:\n  a:\n    response:\n      ▮\n", "select schema text redact max_bytes content errors");
     offers("bridge", "tools:\n  a:\n    response:\n      content: ▮\n", "auto json text image audio blob");
     offers("bridge", "tools:\n  a:\n    rate_limit:\n      per: ▮\n", "second minute hour day");
     offers("bridge", "tools:\n  a:\n    paginate:\n      ▮\n", "next as items max_pages");
-    offers("bridge", "prompts:\n  a:\n    ▮\n", "title description arguments ask messages");
+    offers("bridge", "prompts:\n  a:\n    ▮\n", "title description arguments ask messages icons meta");
     offers("bridge", "tools:\n  a:\n    annotations:\n      read_only: ▮\n", "true false");
     let keys = "in as claim value default join style explode reserved required description type enum const format pattern minLength maxLength minimum \
                 maximum exclusiveMinimum exclusiveMaximum multipleOf items minItems maxItems uniqueItems properties \
@@ -203,10 +207,10 @@ fn completion_offers_what_can_stand_there() {
     offers(
         "bridge",
         "resources:\n  a://b:\n    ▮\n",
-        "name title description mime_type json text file blob endpoint complete annotations",
+        "name title description mime_type json text file blob endpoint complete watch annotations icons meta",
     );
 
-    let keys = "listen public_url bridges watch auth stdio admin reload tls shared audit allowed_hosts allowed_origins allow_env limits";
+    let keys = "listen public_url bridges watch auth stdio admin reload tls shared audit allowed_hosts allowed_origins allow_env toolsets discovery limits";
     offers("tollbridge", "▮\n", keys);
     offers("tollbridge", "auth:\n  ▮\n", "okta introspection jwt issuers none anonymous");
     let keys = "domain authorization_server validation audience client_ids client_id client_secret private_key key_id client_auth cache";
