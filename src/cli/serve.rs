@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// The address of the admin port: health, metrics, and the page
     #[arg(long, env = "TOLLBRIDGE_ADMIN_LISTEN", value_name = "ADDRESS")]
     admin_listen: Option<String>,
+    /// Serve clients of the protocols before 2026-07-28 without sessions, so that any replica answers any request
+    #[arg(long, env = "TOLLBRIDGE_NO_SESSIONS", value_parser = clap::builder::BoolishValueParser::new())]
+    no_sessions: bool,
     /// The URL that clients use, such as https://mcp.example.com
     #[arg(long, env = "TOLLBRIDGE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
@@ -180,6 +183,7 @@ fn overrides(args: Args) -> Overrides {
         watch,
         listen,
         admin_listen,
+        no_sessions,
         public_url,
         stdio_token,
         allowed_host,
@@ -202,6 +206,7 @@ fn overrides(args: Args) -> Overrides {
         discovery,
         insecure,
         admin_listen,
+        no_sessions,
         file: None,
         stdio,
     }

@@ -40,6 +40,11 @@ pub struct ServerSpec {
     /// for a proxy in front.
     /// Example: `{ cert: server.crt, key: server.key }`
     pub tls: Option<TlsSpec>,
+    /// Whether clients of the protocols before 2026-07-28 have sessions over HTTP. Without, any replica answers any of their
+    /// requests, and what needs a session is not offered to them: questions to the user, subscriptions, log messages.
+    /// Default: `true`.
+    /// Example: `false`
+    pub sessions: Option<bool>,
     /// What several replicas share. Default: nothing.
     /// Example: `{ redis: "redis://redis:6379" }`
     pub shared: Option<SharedSpec>,

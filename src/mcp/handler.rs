@@ -9,15 +9,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwapOption;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams,
-    CompleteResult, ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse,
+    CompleteResult, ConstString, ContentBlock, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse,
     GetSkillRequestParams, GetSkillResult, GetTaskParams, GetTaskResult, InitializeRequestParams, InitializeResult,
     JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceDirectoryRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
-    TASKS_EXTENSION_ID, Tool as McpTool, UnsubscribeRequestParams, UpdateTaskParams,
+    ReadResourceResult, ServerCapabilities, ServerConfig, SubscribeRequestMethod, SubscribeRequestParams,
+    SubscriptionFilter, TASKS_EXTENSION_ID, Tool as McpTool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 #[expect(deprecated, reason = "clients of older protocols ask for log messages, and their requirements do")]
-use rmcp::model::{LoggingLevel, SetLevelRequestParams};
+use rmcp::model::{LoggingLevel, SetLevelRequestMethod, SetLevelRequestParams};
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
@@ -76,9 +76,19 @@ pub struct Shared {
     hashing: RandomState,
 }
 
+/// What is kept between the messages of a client that speaks an older protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// Its session.
+    Sessions,
+    /// Nothing: what needs a session is not offered.
+    Nothing,
+}
+
 /// Handles the messages of one session, or one stateless request.
 pub struct Handler {
     shared: Arc<Shared>,
+    keeps: Keeps,
     /// A second `initialize` would confuse rmcp about the era of the session, so it is refused.
     initialized: AtomicBool,
     /// How much the session wants to be told.
@@ -201,9 +211,10 @@ impl Shared {
 // === impl Handler ===
 
 impl Handler {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, keeps: Keeps) -> Self {
         Self {
             shared: Arc::clone(shared),
+            keeps,
             initialized: AtomicBool::new(false),
             level: Mutex::default(),
             followed: Arc::default(),
@@ -337,6 +348,14 @@ impl Shared {
 }
 
 impl Handler {
+    /// Refuses what would be forgotten at once.
+    fn needs_session<M: ConstString>(&self) -> Result<(), ErrorData> {
+        match self.keeps {
+            Keeps::Sessions => Ok(()),
+            Keeps::Nothing => Err(ErrorData::method_not_found::<M>()),
+        }
+    }
+
     /// Records that public data was handed out.
     fn audit_read(
         &self,
@@ -378,6 +397,9 @@ impl ServerHandler for Handler {
         result.instructions = instructions(&self.shared.live.load(), self.shared.scope(&context.extensions));
         // Extensions are none of the older protocols'.
         result.capabilities.extensions = None;
+        if self.keeps == Keeps::Nothing {
+            without_session(&mut result.capabilities);
+        }
         Ok(result)
     }
 
@@ -389,6 +411,7 @@ impl ServerHandler for Handler {
 
     #[expect(deprecated, reason = "clients of older protocols ask for log messages")]
     async fn set_level(&self, request: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.needs_session::<SetLevelRequestMethod>()?;
         *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.level);
         Ok(())
     }
@@ -398,6 +421,7 @@ impl ServerHandler for Handler {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.needs_session::<SubscribeRequestMethod>()?;
         let snapshot = self.shared.live.load();
         resource(&self.shared, &snapshot, &request.uri, &context)?;
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -736,6 +760,21 @@ impl Handler {
             },
             _ => Ok(Searched::Call(Box::new(request))),
         }
+    }
+}
+
+/// Takes back what the server can do only for a client that it knows again.
+fn without_session(capabilities: &mut ServerCapabilities) {
+    capabilities.logging = None;
+    if let Some(tools) = &mut capabilities.tools {
+        tools.list_changed = None;
+    }
+    if let Some(resources) = &mut capabilities.resources {
+        resources.list_changed = None;
+        resources.subscribe = None;
+    }
+    if let Some(prompts) = &mut capabilities.prompts {
+        prompts.list_changed = None;
     }
 }
 

@@ -25,6 +25,7 @@ use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio_util::sync::CancellationToken;
 
+use self::handler::Keeps;
 use crate::audit::Audit;
 use crate::config::server::DiscoverySpec;
 use crate::live::Live;
@@ -44,6 +45,8 @@ pub struct HttpOptions {
     pub allowed_origins: Vec<String>,
     /// The largest request body, in bytes.
     pub max_request_bytes: usize,
+    /// Whether clients of older protocols have sessions.
+    pub sessions: bool,
     /// Ends all streams when it is cancelled.
     pub shutdown: CancellationToken,
 }
@@ -80,10 +83,11 @@ pub fn share(live: Arc<Live>, caller: Caller, options: Options) -> Arc<Shared> {
     Arc::new(Shared::new(live, caller, options))
 }
 
-/// Makes the Streamable HTTP endpoint: stateless JSON for the 2026-07-28 protocol, sessions for older clients.
+/// Makes the Streamable HTTP endpoint: stateless JSON for the 2026-07-28 protocol, and sessions for older clients if
+/// there are to be any.
 #[must_use]
 pub fn http_service(shared: &Arc<Shared>, options: HttpOptions) -> HttpService {
-    let HttpOptions { allowed_hosts, allowed_origins, max_request_bytes, shutdown } = options;
+    let HttpOptions { allowed_hosts, allowed_origins, max_request_bytes, sessions, shutdown } = options;
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(allowed_hosts)
         .with_allowed_origins(allowed_origins)
@@ -91,9 +95,15 @@ pub fn http_service(shared: &Arc<Shared>, options: HttpOptions) -> HttpService {
         .enforce_origin_validation()
         .with_max_request_body_bytes(max_request_bytes)
         .with_json_response(true)
+        .with_legacy_session_mode(sessions)
         .with_cancellation_token(shutdown);
     let shared = Arc::clone(shared);
-    StreamableHttpService::new(move || Ok(Handler::new(&shared)), Arc::new(LocalSessionManager::default()), config)
+    let keeps = if sessions { Keeps::Sessions } else { Keeps::Nothing };
+    StreamableHttpService::new(
+        move || Ok(Handler::new(&shared, keeps)),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    )
 }
 
 /// Serves one client over standard input and output until it closes its end or `shutdown` is cancelled.
@@ -101,7 +111,7 @@ pub fn http_service(shared: &Arc<Shared>, options: HttpOptions) -> HttpService {
 /// # Errors
 /// Returns the reason when the session breaks, but not when the client leaves before it says a word.
 pub async fn serve_stdio(shared: &Arc<Shared>, shutdown: CancellationToken) -> Result<(), String> {
-    let handler = Handler::new(shared);
+    let handler = Handler::new(shared, Keeps::Sessions);
     let starting = handler.serve_with_ct(rmcp::transport::io::stdio_pipes(), shutdown.clone());
     let running = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),

@@ -77,6 +77,7 @@ pub(super) fn router(app: &App, shared: &Arc<Shared>, local: SocketAddr, ends: &
             allowed_hosts: settings.hosts(local),
             allowed_origins: settings.origins(local),
             max_request_bytes: settings.max_request_bytes,
+            sessions: settings.sessions,
             shutdown: ends.streams.clone(),
         },
     );
@@ -293,7 +294,12 @@ async fn session(State(gate): State<Arc<Gate>>, mut request: Request, next: Next
             };
         }
     }
+    let ends = request.method() == Method::DELETE;
     let mut response = next.run(request).await;
+    // rmcp says 202, which the Python SDK takes for a failure and warns of.
+    if ends && response.status() == StatusCode::ACCEPTED {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
     if let Some(id) = response.headers().get(SESSION_HEADER).and_then(|id| id.to_str().ok())
         && let Ok(sealed) = HeaderValue::from_str(&gate.seal.close(id, &who))
     {

@@ -68,6 +68,8 @@ pub struct Settings {
     pub reload: ReloadRules,
     /// The files of the certificate and its key.
     pub tls: Option<TlsFiles>,
+    /// Whether clients of older protocols have sessions.
+    pub sessions: bool,
     /// The store that replicas share.
     pub shared: Option<SharedUrl>,
     /// The server file, if there is one.
@@ -146,6 +148,8 @@ pub struct Overrides {
     pub insecure: bool,
     /// `--admin-listen`.
     pub admin_listen: Option<String>,
+    /// `--no-sessions`.
+    pub no_sessions: bool,
     /// The server file, if there is one.
     pub file: Option<PathBuf>,
     /// Which transport will be served.
@@ -243,6 +247,7 @@ impl Reader {
             discovery,
             insecure,
             admin_listen,
+            no_sessions,
             file,
             stdio,
         } = overrides;
@@ -325,6 +330,7 @@ impl Reader {
             admin,
             reload,
             tls,
+            sessions: !no_sessions && spec.sessions.unwrap_or(true),
             shared,
             file,
             toolsets: if toolsets.is_empty() { spec.toolsets.clone() } else { toolsets },

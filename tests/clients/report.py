@@ -18,6 +18,12 @@ def arguments(description):
     parser.add_argument("--call", nargs=2, action="append", default=[], metavar=("TOOL", "JSON"))
     parser.add_argument("--read", action="append", default=[], metavar="URI")
     parser.add_argument("--answer", choices=["accept", "decline"], help="what to answer to each question")
+    parser.add_argument("--everything", metavar="NAME", help="do all there is to do, under this name")
+    parser.add_argument("--note", metavar="FILE", help="the file to change, to hear of that")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="keep several clients busy for this long")
+    parser.add_argument("--clients", type=int, default=1, help="how many")
+    parser.add_argument("--pause", type=float, default=1, metavar="SECONDS", help="how long each rests after a round")
+    parser.add_argument("--name", default="client", help="what their names begin with")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command of a STDIO server")
     options = parser.parse_args()
     if bool(options.url) == bool(options.stdio):
@@ -28,7 +34,7 @@ def arguments(description):
 def run(client, visit):
     """Runs `visit(seen)`, prints what it saw, and exits with 1 if it could not see everything."""
     seen = {"client": client, "protocol": None, "server": None, "instructions": None}
-    seen |= {"tools": [], "resources": [], "templates": [], "calls": [], "reads": [], "asked": [], "progress": [], "error": None}
+    seen |= {"tools": [], "resources": [], "templates": [], "prompts": [], "calls": [], "reads": [], "asked": [], "progress": [], "error": None}
     try:
         asyncio.run(visit(seen))
     except BaseException as error:

@@ -1,54 +1,65 @@
 // Visits an MCP server with the official TypeScript SDK (`@modelcontextprotocol/client`), over Streamable HTTP or STDIO and in
-// either protocol era, and prints one line of JSON that says what it saw: the same as the Python clients print.
-//
-//   (--url URL [--token T] | --stdio COMMAND ARG…) [--mode auto|legacy|2026-07-28] [--call TOOL JSON]… [--read URI]…
-//
-// `--stdio` comes last.
+// either protocol era. `everything.mjs` has the arguments.
 import { createRequire } from 'node:module';
+import { answerTo, call, main, options, reads } from './everything.mjs';
 
 // The packages are installed beside this folder, where `import` does not look.
 const require = createRequire(new URL('../tools/package.json', import.meta.url));
 const { Client, StreamableHTTPClientTransport } = require('@modelcontextprotocol/client');
 const { StdioClientTransport } = require('@modelcontextprotocol/client/stdio');
 
-const options = parse(process.argv.slice(2));
-const seen = {
-  client: 'typescript',
-  protocol: null,
-  server: null,
-  instructions: null,
-  tools: [],
-  resources: [],
-  templates: [],
-  calls: [],
-  reads: [],
-  error: null,
-};
+class Hands {
+  asked = [];
+  answer = 'accept';
 
-try {
-  await visit();
-} catch (error) {
-  seen.error = `${error.name}: ${error.message}`;
-}
-console.log(JSON.stringify(seen));
-process.exit(seen.error ? 1 : 0);
+  static async connected(mode) {
+    const hands = new Hands();
+    const versions = ['auto', 'legacy'].includes(mode) ? mode : { pin: mode };
+    hands.client = new Client(
+      { name: 'tollbridge-tests', version: '1.0.0' },
+      { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode: versions } },
+    );
+    hands.client.setRequestHandler('elicitation/create', async ({ params }) => answerTo(hands, params));
+    hands.client.setNotificationHandler('notifications/resources/updated', ({ params }) => hands.updated?.(params.uri));
+    await hands.client.connect(transport());
+    return hands;
+  }
 
-async function visit() {
-  const client = new Client({ name: 'tollbridge-tests', version: '1.0.0' }, { versionNegotiation: { mode: negotiation() } });
-  await client.connect(transport());
-  seen.protocol = client.getNegotiatedProtocolVersion() ?? null;
-  seen.server = client.getServerVersion()?.name ?? null;
-  seen.instructions = client.getInstructions() ?? null;
-  seen.tools = (await client.listTools()).tools.map((tool) => tool.name);
-  seen.resources = (await client.listResources()).resources.map((resource) => resource.uri);
-  seen.templates = (await client.listResourceTemplates()).resourceTemplates.map((template) => template.uriTemplate);
-  for (const [name, json] of options.call) {
-    seen.calls.push(call(name, await client.callTool({ name, arguments: JSON.parse(json) })));
+  introduction() {
+    return {
+      protocol: this.client.getNegotiatedProtocolVersion() ?? null,
+      server: this.client.getServerVersion()?.name ?? null,
+      instructions: this.client.getInstructions() ?? null,
+    };
   }
-  for (const uri of options.read) {
-    seen.reads.push(...(await client.readResource({ uri })).contents.map(read));
+
+  async lists() {
+    return {
+      tools: (await this.client.listTools()).tools.map((tool) => tool.name),
+      resources: (await this.client.listResources()).resources.map((resource) => resource.uri),
+      templates: (await this.client.listResourceTemplates()).resourceTemplates.map((template) => template.uriTemplate),
+      prompts: (await this.client.listPrompts()).prompts.map((prompt) => prompt.name),
+    };
   }
-  await client.close();
+
+  call = async (name, args, how) => call(name, await this.client.callTool({ name, arguments: args }, how));
+  read = async (uri) => reads(await this.client.readResource({ uri }));
+  prompt = async (name, args) =>
+    (await this.client.getPrompt({ name, arguments: args })).messages.map((message) => message.content.text);
+  complete = async (name, argument, value) =>
+    (await this.client.complete({ ref: { type: 'ref/prompt', name }, argument: { name: argument, value } })).completion.values;
+
+  async follow(uri, told) {
+    this.updated = told;
+    if (this.client.getNegotiatedProtocolVersion() >= '2026-07-28') {
+      const subscription = await this.client.listen({ resourceSubscriptions: [uri] });
+      return () => subscription.close();
+    }
+    await this.client.subscribeResource({ uri });
+    return () => this.client.unsubscribeResource({ uri });
+  }
+
+  close = () => this.client.close();
 }
 
 function transport() {
@@ -60,34 +71,4 @@ function transport() {
   return new StreamableHTTPClientTransport(new URL(options.url), { authProvider });
 }
 
-function negotiation() {
-  return ['auto', 'legacy'].includes(options.mode) ? options.mode : { pin: options.mode };
-}
-
-function call(name, result) {
-  return {
-    name,
-    is_error: result.isError ?? false,
-    content: result.content.map((block) => block.type),
-    text: result.content.map((block) => block.text ?? '').join(''),
-    structured: result.structuredContent ?? null,
-  };
-}
-
-function read({ uri, mimeType = null, text = null, blob = null }) {
-  return { uri, mime_type: mimeType, text, blob };
-}
-
-function parse(argv) {
-  const parsed = { mode: 'auto', call: [], read: [] };
-  while (argv.length > 0) {
-    const [, name, value] = argv.shift().match(/^(--[a-z]+)(?:=(.*))?$/s) ?? [];
-    if (['--url', '--token', '--mode'].includes(name)) parsed[name.slice(2)] = value ?? argv.shift();
-    else if (name === '--call') parsed.call.push(argv.splice(0, 2));
-    else if (name === '--read') parsed.read.push(argv.shift());
-    else if (name === '--stdio') parsed.stdio = argv.splice(0);
-    else throw new Error(`unknown argument ${name}`);
-  }
-  if (Boolean(parsed.url) === Boolean(parsed.stdio)) throw new Error('one of --url and --stdio is needed');
-  return parsed;
-}
+await main('typescript', Hands.connected);

@@ -210,7 +210,7 @@ fn completion_offers_what_can_stand_there() {
         "name title description mime_type json text file blob endpoint complete watch annotations icons meta",
     );
 
-    let keys = "listen public_url bridges watch auth stdio admin reload tls shared audit allowed_hosts allowed_origins allow_env toolsets discovery limits";
+    let keys = "listen public_url bridges watch auth stdio admin reload tls sessions shared audit allowed_hosts allowed_origins allow_env toolsets discovery limits";
     offers("tollbridge", "▮\n", keys);
     offers("tollbridge", "auth:\n  ▮\n", "okta introspection jwt issuers none anonymous");
     let keys = "domain authorization_server validation audience client_ids client_id client_secret private_key key_id client_auth cache";

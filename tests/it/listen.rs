@@ -160,6 +160,9 @@ fn sessions_of_older_protocols_hear_it_over_http_and_stdio() {
     );
     write(&server, "test.yaml", &ONE.replace("T.", "Better."));
     assert_eq!(stream.next()["method"], "notifications/tools/list_changed");
+    // A session that its client ends is over.
+    assert_eq!(server.send("DELETE", "/mcp", &own, "").status, 204);
+    assert_eq!(server.send("POST", "/mcp", &own, &initialized.to_string()).status, 404);
 
     let fixture = Fixture::new().bridge(ONE);
     let path = fixture.path().join("bridges/test.yaml");
@@ -263,4 +266,46 @@ fn nobody_looks_any_more_once_the_last_follower_has_gone() {
     // Nothing tells of a look that does not come: two rounds pass.
     std::thread::sleep(Duration::from_millis(2_200));
     assert!(api.requests().len() <= asked + 1, "{} after {asked}", api.requests().len());
+}
+
+#[test]
+fn without_sessions_nothing_is_offered_that_needs_one() {
+    let asks = "  q: { description: Q., confirm: Really?, response: { text: done } }\n";
+    let yaml = ONE.replace("resources:\n", &format!("{asks}resources:\n"));
+    let by_file = || {
+        let mut fixture = Fixture::new().bridge(&yaml);
+        fixture.write("tollbridge.yaml", "sessions: false");
+        fixture
+    };
+    for fixture in [by_file(), Fixture::new().bridge(&yaml).arg("--no-sessions")] {
+        let server = serve(fixture);
+        let own = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        let ask = |method: &str, params: &Value| {
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+            server.send("POST", "/mcp", &own, &body)
+        };
+        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+            "clientInfo": {"name": "t", "version": "1"}});
+        let started = ask("initialize", &hello);
+        assert_eq!(started.header("mcp-session-id"), None);
+        let offered = &started.json()["result"]["capabilities"];
+        assert_eq!(offered, &json!({"tools": {}, "resources": {}, "prompts": {}, "completions": {}}));
+        assert_eq!(ask("tools/call", &json!({"name": "t", "arguments": {}})).json()["result"]["isError"], false);
+        // Nobody can be asked, so nothing is done.
+        let refused = ask("tools/call", &json!({"name": "q", "arguments": {}})).json();
+        assert_eq!(refused["result"]["isError"], true, "{refused}");
+        for (method, params) in
+            [("resources/subscribe", json!({"uri": "a://x"})), ("logging/setLevel", json!({"level": "info"}))]
+        {
+            assert_eq!(ask(method, &params).json()["error"]["code"], -32601, "{method}");
+        }
+        assert_eq!(server.send("GET", "/mcp", &own, "").status, 405);
+        // The newer protocol has never had any.
+        let discovered = server.rpc("/mcp", None, "server/discover", &json!({})).json();
+        assert_eq!(discovered["result"]["capabilities"]["resources"]["subscribe"], true, "{discovered}");
+    }
 }

@@ -11,6 +11,7 @@
     reason = "tests fail loudly"
 )]
 
+mod acceptance;
 mod admin;
 mod ask;
 mod audit;
@@ -23,6 +24,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod editor;
+mod everything;
 mod examples;
 mod explain;
 mod floors;

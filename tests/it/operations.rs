@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::support::{Fixture, PATIENCE, Process, Server, free_port, listening, until};
+use crate::support::{Fixture, PATIENCE, Process, Server, free_port, listening, memory, until};
 
 /// How a call ended.
 #[derive(Debug, PartialEq)]
@@ -154,13 +154,6 @@ fn p99<'a>(calls: impl Iterator<Item = &'a Call>) -> Duration {
     times[times.len() * 99 / 100]
 }
 
-/// The resident memory of a process, in KiB.
-fn memory(server: &Server) -> usize {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn reloads_under_load_fail_no_call_and_mix_no_two_sets() {
     // `RELOADS=1000 cargo test --release operations::reloads -- --nocapture` prints the figures.
@@ -231,7 +224,7 @@ fn a_server_that_is_stopped_under_load_loses_no_call() {
 // === several ===
 
 /// A real Redis; `NotFound` means that it has to be installed.
-fn redis(port: u16) -> Process {
+pub fn redis(port: u16) -> Process {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
     let child = command.stdout(Stdio::null()).spawn();
@@ -241,7 +234,7 @@ fn redis(port: u16) -> Process {
 }
 
 /// nginx as the balancer of these addresses.
-fn balancer(folder: &TempDir, port: u16, addresses: &[String]) -> Process {
+pub fn balancer(folder: &TempDir, port: u16, addresses: &[String]) -> Process {
     let servers = format!("server {} max_fails=0;", addresses.join(" max_fails=0; server "));
     let path = folder.path().to_str().unwrap();
     let text = format!(

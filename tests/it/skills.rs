@@ -6,13 +6,14 @@ use crate::support::{Fixture, Server, until};
 
 const SKILL: &str = "---\nname: time-off\ndescription: How to plan time off.\nlicense: MIT\n---\n# Time off\n";
 
-fn fixture() -> Fixture {
+pub fn fixture() -> Fixture {
     let mut fixture = Fixture::new().bridge("bridge: hr\nskills: skills/\nresources:\n  a://x: { text: x }\n");
     fixture.write("bridges/skills/time-off/SKILL.md", SKILL);
     fixture.write("bridges/skills/time-off/references/rules of 2026.txt", "Ask early.");
     fixture.write("bridges/skills/time-off/.hidden", "secret");
     fixture.write("bridges/skills/team/pay-day/SKILL.md", "---\nname: pay-day\ndescription: When money comes.\n---\n");
     fixture.write("bridges/skills/team/pay-day/logo.png", "\u{0}PNG");
+    fixture.write("bridges/skills/team/pay-day/forms/slip.txt", "Net and gross.");
     fixture.write("bridges/other.yaml", "bridge: other\nresources:\n  b://x: { text: x }\n");
     fixture
 }

@@ -511,6 +511,13 @@ impl Server {
     }
 }
 
+/// The resident memory of a server, in KiB.
+pub fn memory(server: &Server) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// How a process ends that is about to.
 fn ended(child: &mut Child) -> std::process::ExitStatus {
     let mut status = None;
