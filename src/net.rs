@@ -3,8 +3,11 @@
 //! Every exchange has a deadline and a cap on its size, follows no redirect and uses no proxy. Nothing
 //! here may put an address, a URL or a header into an error: errors travel to callers, addresses must not.
 
+mod egress;
+
 use std::error::Error as _;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +20,9 @@ use url::Url;
 
 use crate::metrics::Meter;
 use crate::trace::Span;
+
+use egress::Gate;
+pub use egress::{Egress, Forbidden, Range};
 
 #[cfg(test)]
 #[path = "net_forged.rs"]
@@ -34,12 +40,15 @@ pub struct ClientSettings {
     pub ca: Option<String>,
     /// The client certificate with its chain and its private key, in PEM.
     pub identity: Option<SecretString>,
+    /// Which addresses may be connected to.
+    pub egress: Egress,
 }
 
 /// An HTTP client with its own pool of connections. Cloning shares the pool.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: reqwest::Client,
+    egress: Egress,
     meter: Meter,
 }
 
@@ -77,6 +86,9 @@ pub enum NetError {
     /// The name did not resolve or no connection came about. Nothing was sent.
     #[error("no connection could be made")]
     Unreachable,
+    /// The name leads where no connection may be made to. Nothing was sent.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// The connection could not be secured, or this machine has no trusted certificates. Nothing was sent.
     #[error("no secure connection could be made")]
     Tls,
@@ -115,7 +127,7 @@ pub enum Step {
 
 impl Default for ClientSettings {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), ca: None, identity: None }
+        Self { connect_timeout: Duration::from_secs(5), ca: None, identity: None, egress: Egress::default() }
     }
 }
 
@@ -129,7 +141,7 @@ impl Client {
     /// [`BuildError`] when this machine's trusted certificates cannot be loaded, or the given ones are not PEM.
     #[expect(clippy::disallowed_methods, reason = "this is the place where clients are built")]
     pub fn new(settings: &ClientSettings) -> Result<Self, BuildError> {
-        let ClientSettings { connect_timeout, ca, identity } = settings;
+        let ClientSettings { connect_timeout, ca, identity, egress } = settings;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("tollbridge/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(*connect_timeout)
@@ -138,6 +150,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .no_proxy()
+            .dns_resolver(Arc::new(Gate::new(egress.clone())))
             .gzip(true);
         if let Some(ca) = ca {
             let authorities =
@@ -151,7 +164,7 @@ impl Client {
             let identity = reqwest::Identity::from_pem(identity.expose_secret().as_bytes());
             builder = builder.identity(identity.map_err(|_| BuildError::Identity)?);
         }
-        builder.build().map(|inner| Self { inner, meter: Meter::default() }).map_err(|error| {
+        builder.build().map(|inner| Self { inner, egress: egress.clone(), meter: Meter::default() }).map_err(|error| {
             debug!(error = describe(error), "No HTTP client could be built.");
             // A key that does not belong to its certificate shows only here.
             if identity.is_some() { BuildError::Identity } else { BuildError::Trust }
@@ -204,6 +217,7 @@ impl Client {
             Ok(Err(error)) => return Err(unreached(Step::Name, error.to_string())),
             Err(_) => return Err(unreached(Step::Name, format!("no answer within {deadline:?}"))),
         }
+        self.egress.check(url).map_err(|why| unreached(Step::Connection, why.to_string()))?;
         let request = Request::new(Method::HEAD, url.clone());
         match timeout(deadline, self.inner.execute(request)).await.map_err(late)? {
             Ok(_) => Ok(()),
@@ -216,6 +230,8 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request, limit: usize) -> Result<Answer, NetError> {
+        // An address is not resolved, so the resolver does not see it.
+        self.egress.check(request.url())?;
         let mut response = self.inner.execute(request).await.map_err(classify)?;
 
         // Known only for a body that is not compressed; then there is no need to begin reading.
@@ -245,6 +261,7 @@ impl NetError {
         match self {
             Self::Timeout(_) => "timeout",
             Self::Unreachable => "unreachable",
+            Self::Forbidden(_) => "forbidden",
             Self::Tls => "tls",
             Self::TooLarge { .. } => "too_large",
             Self::Broken => "broken",
@@ -256,12 +273,30 @@ impl NetError {
 /// may hold a key.
 fn classify(error: reqwest::Error) -> NetError {
     let kind = if error.is_connect() {
-        if handshake_failed(&error) { NetError::Tls } else { NetError::Unreachable }
+        if is_forbidden(&error) {
+            NetError::Forbidden(Forbidden)
+        } else if handshake_failed(&error) {
+            NetError::Tls
+        } else {
+            NetError::Unreachable
+        }
     } else {
         NetError::Broken
     };
     debug!(error = describe(error), %kind, "An HTTP exchange failed.");
     kind
+}
+
+/// Whether the resolver has refused.
+fn is_forbidden(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.is::<Forbidden>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// A failed handshake is an I/O error inside another; a TCP or DNS failure is of none of these kinds.

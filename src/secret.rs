@@ -5,6 +5,13 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+/// Texts shorter than this are not scrubbed: they would take ordinary words apart.
+const SCRUBBED_FROM: usize = 4;
+/// What stands in place of them.
+const HIDDEN: &str = "[hidden]";
+/// What stands where a text was cut.
+const CUT: &str = "…";
+
 /// One `${…}` of the configuration: its place in [`Secrets`] and how it is shown to people.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretRef {
@@ -143,4 +150,29 @@ impl fmt::Debug for Secrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Secrets({})", self.0.len())
     }
+}
+
+/// A text without these words, and without the beginning of one where a long text was cut.
+pub(crate) fn without<'t>(text: &str, words: impl Iterator<Item = &'t str>) -> String {
+    let mut pieces: Vec<String> = text.split(CUT).map(str::to_owned).collect();
+    let last = pieces.len().saturating_sub(1);
+    for word in words.filter(|word| word.len() >= SCRUBBED_FROM) {
+        for (at, piece) in pieces.iter_mut().enumerate() {
+            if piece.contains(word) {
+                *piece = piece.replace(word, HIDDEN);
+            }
+            if let Some(begins) = beginning(piece, word).filter(|_| at < last) {
+                piece.truncate(begins);
+                piece.push_str(HIDDEN);
+            }
+        }
+    }
+    pieces.join(CUT)
+}
+
+/// Where the beginning of a word stands at the end of a text.
+fn beginning(text: &str, word: &str) -> Option<usize> {
+    let lengths = (SCRUBBED_FROM..word.len()).rev();
+    let starts = lengths.filter_map(|length| text.strip_suffix(word.get(..length)?)).map(str::len);
+    starts.min()
 }

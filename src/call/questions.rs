@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::CallError;
 use super::prepare::template_failure;
 use crate::catalog::{Answers, Capability, Question, QuestionKind};
+use crate::shape::Hidden;
 use crate::template::{Leaf, Scope, Templates};
 
 /// The longest text that is taken from a client's model, in bytes.
@@ -61,7 +62,12 @@ pub fn pending(
     }
     let scope = Scope::new(&values());
     let failed = |error| template_failure("a question", &error);
-    let text = |leaf: &Leaf| templates.text(leaf, &scope).map_err(failed);
+    // What a person reads before agreeing must not look like something else.
+    let text = |leaf: &Leaf| {
+        let mut text = templates.text(leaf, &scope).map_err(failed)?;
+        Hidden::Strip.text(&mut text);
+        Ok(text)
+    };
     let mut open: Vec<&str> = Vec::new();
     for question in questions.iter().filter(|question| !answers.has(question)) {
         if question.after.iter().any(|name| open.contains(&name.as_str())) {

@@ -5,6 +5,8 @@ mod hint;
 mod name;
 mod words;
 
+use name::Twins;
+
 use super::compile::{base_url, keeps_secrets};
 use crate::config::BridgeDocument;
 use crate::config::bridge::{BridgeSpec, CredentialSpec, CredentialWord};
@@ -22,7 +24,7 @@ pub(super) fn lint(document: &BridgeDocument, sources: &SourceMap, report: &mut 
         words::of_tool(&at, name, tool, report);
         hint::contradictions(&at, name, tool, report);
         let parameters = at.get("parameters").entries().map(|(name, at)| (name, at.key_span()));
-        name::alike(parameters, &format!("two parameters of tool `{name}`"), report);
+        name::alike(parameters, &format!("two parameters of tool `{name}`"), Twins::Alike, report);
     }
 }
 
@@ -32,7 +34,7 @@ pub(super) fn lint_together(documents: &[BridgeDocument], sources: &SourceMap, r
         .iter()
         .flat_map(|document| Cursor::root(&document.tree).get("tools").entries().collect::<Vec<_>>())
         .collect();
-    name::alike(tools.iter().map(|(name, at)| (*name, at.key_span())), "two tools", report);
+    name::alike(tools.iter().map(|(name, at)| (*name, at.key_span())), "two tools", Twins::Same, report);
     words::same_descriptions(&tools, report);
     // What would only be nice waits until all works.
     if report.has_errors() {

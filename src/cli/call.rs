@@ -159,8 +159,12 @@ fn load(args: &Args) -> Result<(Live, Settings), crate::diag::Findings> {
         ..Overrides::default()
     };
     let settings = Settings::resolve(document.as_ref(), &directory, overrides, Environment::default())?;
-    let loader =
-        Loader { path: settings.bridges.clone(), environment: settings.environment.clone(), ..Loader::default() };
+    let loader = Loader {
+        path: settings.bridges.clone(),
+        environment: settings.environment.clone(),
+        egress: settings.egress.clone(),
+        ..Loader::default()
+    };
     Ok((Live::start(loader)?.0, settings))
 }
 

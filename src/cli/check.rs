@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::online::{self, Allowed};
 use super::print::Printer;
-use super::{DEFAULT_CONFIG, ExitStatus, online};
+use super::{DEFAULT_CONFIG, ExitStatus};
 use crate::catalog::Catalog;
-use crate::config::variable::Environment;
 use crate::diag::{Code, Diagnostic, Findings, Severity, github, machine, sarif, suggest, text};
 use crate::suite::Suite;
 
@@ -61,10 +61,10 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
     }
     let mut status = ExitStatus::Fine;
     let mut reports = Vec::new();
-    let mut environment = Environment::default();
+    let mut allowed = Allowed::default();
     if let Some(path) = server_file(args.config.as_deref()) {
-        let (findings, lines, allowed) = online::server(&path, args.online);
-        environment = allowed;
+        let (findings, lines, found) = online::server(&path, args.online);
+        allowed = found;
         let checked = Checked { fails: findings.report.has_errors() || is_denied(args, &findings), findings, lines };
         status = checked.tell(args, printer, status);
         reports.push(checked.findings);
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, printer: &mut Printer) -> ExitStatus {
             status = ExitStatus::Usage;
             continue;
         }
-        let checked = bridges(path, args, &environment);
+        let checked = bridges(path, args, &allowed);
         status = checked.tell(args, printer, status);
         reports.push(checked.findings);
     }
@@ -99,14 +99,14 @@ struct Checked {
     fails: bool,
 }
 
-fn bridges(path: &Path, args: &Args, environment: &Environment) -> Checked {
+fn bridges(path: &Path, args: &Args, allowed: &Allowed) -> Checked {
     let compiled = Suite::load(path).and_then(|(suite, findings)| {
         if !args.online {
             let fails = is_denied(args, &findings);
             let lines = vec![verdict(path, &suite.catalog, &findings, args)];
             return Ok(Checked { findings, lines, fails });
         }
-        online::load(path, environment).map(|(live, mut findings)| {
+        online::load(path, allowed).map(|(live, mut findings)| {
             let snapshot = live.load();
             let lines = online::bridges(&snapshot, &mut findings);
             let fails = findings.report.has_errors() || is_denied(args, &findings);

@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::online::{self, Auth};
+use super::online::{self, Allowed, Auth};
 use super::print::Printer;
 use super::{DEFAULT_CONFIG, ExitStatus, block_on};
 use crate::auth::{self, AuthError, AuthSettings, IssuerSettings, Rejection, jwt, probe};
@@ -263,7 +263,8 @@ fn fix(reason: Rejection) -> &'static str {
 }
 
 fn bridges(settings: &Settings, checks: &mut Vec<Check>) {
-    let (live, mut findings) = match online::load(&settings.bridges, &settings.environment) {
+    let allowed = Allowed { environment: settings.environment.clone(), egress: settings.egress.clone() };
+    let (live, mut findings) = match online::load(&settings.bridges, &allowed) {
         Ok(loaded) => loaded,
         Err(findings) => {
             checks.extend(wrongs("bridge files", &findings));

@@ -11,7 +11,7 @@ use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::live::{Live, Loader, Snapshot};
-use crate::net::{Step, Unreached};
+use crate::net::{Egress, Step, Unreached};
 use crate::serve::settings::{Overrides, Settings};
 
 /// How long an API may take to answer.
@@ -19,6 +19,15 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What was looked at and found in order, a line each.
 type Lines = Vec<String>;
+
+/// What the server file lets bridges do.
+#[derive(Default)]
+pub(super) struct Allowed {
+    /// What they may read.
+    pub(super) environment: Environment,
+    /// Where their APIs may be.
+    pub(super) egress: Egress,
+}
 
 /// Goes the way to the API of every bridge.
 pub(super) fn bridges(snapshot: &Snapshot, findings: &mut Findings) -> Lines {
@@ -51,21 +60,21 @@ fn unreached(unreached: &Unreached, what: &str, at: Span) -> Diagnostic {
     Diagnostic::new(code, message).at(at, unreached.why.clone())
 }
 
-/// Reads the server file, and asks the identity provider when `online`. Gives what bridge files may read, too.
-pub(super) fn server(path: &Path, online: bool) -> (Findings, Lines, Environment) {
+/// Reads the server file, and asks the identity provider when `online`. Gives what bridges may do, too.
+pub(super) fn server(path: &Path, online: bool) -> (Findings, Lines, Allowed) {
     let document = match config::load_server(path) {
         Ok(document) => document,
-        Err(findings) => return (findings, Vec::new(), Environment::default()),
+        Err(findings) => return (findings, Vec::new(), Allowed::default()),
     };
     let mut findings = Findings { report: crate::diag::Report::new(), sources: document.sources.clone() };
     if !online {
-        return (findings, vec![format!("{}: fine", path.display())], Environment::default());
+        return (findings, vec![format!("{}: fine", path.display())], Allowed::default());
     }
     let directory = path.parent().unwrap_or(Path::new(""));
     let resolved = Settings::resolve(Some(&document), directory, Overrides::default(), Environment::default());
     let settings = match resolved {
         Ok(settings) => settings,
-        Err(findings) => return (findings, Vec::new(), Environment::default()),
+        Err(findings) => return (findings, Vec::new(), Allowed::default()),
     };
     let mut lines = Vec::new();
     if let AuthSettings::Issuers(issuers) = settings.auth {
@@ -81,7 +90,7 @@ pub(super) fn server(path: &Path, online: bool) -> (Findings, Lines, Environment
             }
         }
     }
-    (findings, lines, settings.environment)
+    (findings, lines, Allowed { environment: settings.environment, egress: settings.egress })
 }
 
 /// An issuer of the server file.
@@ -136,6 +145,8 @@ impl Auth<'_> {
 }
 
 /// Loads what `serve` would load.
-pub(super) fn load(path: &Path, environment: &Environment) -> Result<(Live, Findings), Findings> {
-    Live::start(Loader { path: path.to_owned(), environment: environment.clone(), ..Loader::default() })
+pub(super) fn load(path: &Path, allowed: &Allowed) -> Result<(Live, Findings), Findings> {
+    let Allowed { environment, egress } = allowed;
+    let (environment, egress) = (environment.clone(), egress.clone());
+    Live::start(Loader { path: path.to_owned(), environment, egress, ..Loader::default() })
 }

@@ -16,6 +16,7 @@ use crate::mcp;
 use crate::principal::ClaimPath;
 use crate::quantity::{show_duration, show_size};
 use crate::secret::Text;
+use crate::shape::Hidden;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -221,6 +222,9 @@ fn sending(tool: &Tool, operation: &Operation, upstream: &UpstreamDef) -> Vec<Ve
         ];
         let kinds: Vec<&str> = kinds.into_iter().filter_map(|(is, words)| is.then_some(words)).collect();
         rows.push(row("the answer is", kinds.join(", then ")));
+    }
+    if shape.hidden == Hidden::Flag {
+        rows.push(row("hidden characters", "shown by their numbers".to_owned()));
     }
     if let Some(limit) = shape.max_bytes {
         rows.push(row("model gets", format!("{} at most", show_size(limit))));

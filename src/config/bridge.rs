@@ -663,6 +663,10 @@ pub struct ResponseSpec {
     /// How much the model gets at most. A longer result is cut between items, so that JSON stays valid, and says so.
     /// Example: `32KiB`
     pub max_bytes: Option<String>,
+    /// What becomes of characters of the answer that a model reads and a person can't see: tag characters, turned
+    /// directions, zero width, controls. `strip` leaves them out, `flag` shows their numbers. Default: `strip`.
+    /// Example: `flag`
+    pub hidden: Option<HiddenSpec>,
     /// What kind of content the model gets. Default: `auto`.
     /// Example: `auto`
     pub content: Option<ContentSpec>,
@@ -692,6 +696,17 @@ pub enum ContentSpec {
     Kind(ContentKindSpec),
     /// Pieces made of templates.
     Parts(Vec<ContentPartSpec>),
+}
+
+/// What becomes of characters that can't be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenSpec {
+    /// They are left out.
+    #[default]
+    Strip,
+    /// They are shown by their numbers, such as `[U+200B]`.
+    Flag,
 }
 
 /// The answer as one piece of content.

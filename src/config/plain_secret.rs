@@ -58,10 +58,16 @@ fn judge(pointer: &str, name: &str, text: &str) -> Option<String> {
     if variable::is_in(text) || text.is_empty() {
         return None;
     }
-    let credential = match pointer {
-        "/upstream/credentials/bearer" => Some("a token in plain text"),
-        "/upstream/credentials/basic/password" => Some("a password in plain text"),
-        "/upstream/credentials/api_key/value" => Some("a key in plain text"),
+    // Whatever its shape: one that is written wrongly is shown in the finding about that.
+    let keys: Vec<&str> = pointer.split('/').skip(1).collect();
+    let credential = match keys.as_slice() {
+        ["upstream", "credentials", "bearer", ..] => Some("a token in plain text"),
+        ["upstream", "credentials", "basic"] | ["upstream", "credentials", "basic", "password", ..] => {
+            Some("a password in plain text")
+        }
+        ["upstream", "credentials", "api_key"] | ["upstream", "credentials", "api_key", "value", ..] => {
+            Some("a key in plain text")
+        }
         _ => None,
     };
     if let Some(what) = credential {

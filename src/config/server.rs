@@ -67,6 +67,10 @@ pub struct ServerSpec {
     /// How clients learn of tools. Default: `list`. A client may choose with `?discovery=search`.
     /// Example: `search`
     pub discovery: DiscoverySpec,
+    /// Where the APIs of the bridges may be. Each address is looked at when its name has been resolved, right before the
+    /// connection. Link-local addresses and those of cloud metadata are always refused.
+    /// Example: `{ allow_private: false }`
+    pub network: NetworkSpec,
     /// Bounds on what one client can ask for.
     /// Example: `{ request_timeout: 30s }`
     pub limits: LimitsSpec,
@@ -81,6 +85,19 @@ pub enum DiscoverySpec {
     List,
     /// Two tools are listed, `find_tools` and `call_tool`: for catalogues that would fill a model's context.
     Search,
+}
+
+/// Where the APIs of the bridges may be.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct NetworkSpec {
+    /// Whether an API may have a private address (RFC 1918 and the like, and names that lead to this machine). What is
+    /// written as `localhost` or as a loopback address is allowed all the same. Default: `true`.
+    /// Example: `false`
+    pub allow_private: Option<bool>,
+    /// Addresses and ranges that no API may have.
+    /// Example: `[10.0.0.0/8, "fd00::/8"]`
+    pub deny: Vec<String>,
 }
 
 /// How a caller's token is checked: one of `okta`, `introspection`, `jwt`, `issuers` and `none`.

@@ -21,7 +21,7 @@ use crate::call::CallError;
 use crate::catalog::compile::token_url;
 use crate::catalog::{GrantDef, OnBehalf, ProofDef};
 use crate::metrics::{Meter, Purpose};
-use crate::net::{Client, ClientSettings};
+use crate::net::{Client, ClientSettings, Egress};
 use crate::oauth::{ClientAuth, GrantError, OauthClient, SigningKey, Token, Trouble, discover, grant};
 use crate::principal::Principal;
 use crate::secret::Secrets;
@@ -99,8 +99,8 @@ impl IssuedSettings {
 // === impl Issued ===
 
 impl Issued {
-    pub(super) fn new(settings: IssuedSettings, meter: &Meter) -> Result<Self, CredentialError> {
-        let client = Client::new(&ClientSettings::default())
+    pub(super) fn new(settings: IssuedSettings, meter: &Meter, egress: &Egress) -> Result<Self, CredentialError> {
+        let client = Client::new(&ClientSettings { egress: egress.clone(), ..ClientSettings::default() })
             .map_err(CredentialError::Net)?
             .metered(meter.meant_for(Purpose::Token));
         let tokens = Cache::builder().max_capacity(MAX_CALLERS).time_to_idle(MAX_LIFE).build();

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use crate::call::CallError;
 use crate::catalog::{Credential, OnBehalf};
 use crate::metrics::Meter;
-use crate::net::BuildError;
+use crate::net::{BuildError, Egress};
 use crate::principal::Principal;
 use crate::secret::Secrets;
 
@@ -33,7 +33,7 @@ pub trait CredentialProvider: Send + Sync {
     /// The API did not accept what this caller signed in with: the next call signs in anew.
     fn rejected(&self, _: &Principal) {}
 
-    /// What this caller signed in with, if it is known to nobody else, so that it can be taken out of texts.
+    /// What this caller signs in with, as it is sent, so that it can be taken out of texts.
     fn held(&self, _: &Principal) -> Option<SecretString> {
         None
     }
@@ -91,6 +91,7 @@ pub fn build<'p>(
     secrets: &Secrets,
     previous: impl IntoIterator<Item = &'p Arc<dyn CredentialProvider>>,
     meter: &Meter,
+    egress: &Egress,
 ) -> Result<Arc<dyn CredentialProvider>, CredentialError> {
     Ok(match credential {
         Credential::None => Arc::new(fixed::Fixed::nothing()),
@@ -105,7 +106,7 @@ pub fn build<'p>(
             let settings = IssuedSettings::read(def, secrets)?;
             match previous.into_iter().find(|other| other.settings() == Some(&settings)) {
                 Some(lender) => Arc::clone(lender),
-                None => Arc::new(issued::Issued::new(settings, meter)?),
+                None => Arc::new(issued::Issued::new(settings, meter, egress)?),
             }
         }
     })

@@ -411,6 +411,16 @@ codes! {
         "    ask:"
         "      reason: { message: Why?, schema: { type: object, properties: { text: { type: string } } } }"
     ]
+    TwinTools "TB0141" Error "two tools that clients take for one" [
+        "Two tools have names that differ only by upper and lower case, by `-`, `_` and `.`. Many clients"
+        "rewrite the names of tools before a model sees them. Then one of the two takes the place of the"
+        "other, and a call of the one reaches the other."
+        ""
+        "    read_file: …"
+        "    read-file: …      # wrong: which one?"
+        ""
+        "The two may stand in two files, since `/mcp` serves all of them in one list."
+    ]
     InvalidSkill "TB0142" Error "invalid skill" [
         "`skills:` names a folder. Each folder in it with a `SKILL.md` is a skill; that file begins with"
         "what it says about itself, and its name is that of the folder."
@@ -481,11 +491,13 @@ codes! {
         "Type the text anew, or remove the character that is named by its number, such as U+200B."
     ]
     SimilarNames "TB0209" Warning "names that are easily confused" [
-        "Two tools, or two parameters of a tool, have names that differ only by upper and lower case, by"
-        "`-`, `_` and `.`, or by letters that look alike. A model or a reviewer takes one for the other."
+        "Two parameters of a tool have names that differ only by upper and lower case, by `-`, `_` and `.`,"
+        "or two of them, or two tools, by letters that look alike. A model or a reviewer takes one for the"
+        "other."
         ""
-        "    get_user: …"
-        "    getUser: …      # wrong: which one?"
+        "    parameters:"
+        "      file: …"
+        "      fi1e: …      # wrong: which one?"
     ]
     ContradictingHints "TB0210" Warning "hints that contradict the method" [
         "`annotations` tell clients what a tool does, and clients decide by them whether to ask a person"

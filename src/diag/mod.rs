@@ -408,6 +408,12 @@ pub(crate) fn is_trick(it: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a joiner stands between two characters that it joins, as in emoji and in Persian or Indian scripts.
+pub(crate) fn joins(before: Option<char>, it: char, after: Option<char>) -> bool {
+    let joined = |it: Option<char>| it.is_some_and(|it| !it.is_ascii() && !is_trick(it));
+    matches!(it, '\u{200c}' | '\u{200d}') && joined(before) && joined(after)
+}
+
 const LONGEST_SUGGESTED: usize = 100;
 const LONGEST_QUOTED: usize = 80;
 const LONGEST_LIST: usize = 40;

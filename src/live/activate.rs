@@ -30,7 +30,7 @@ pub(super) fn activate(catalog: Catalog, loader: &Loader, previous: Option<&Snap
     for bridge in &catalog.bridges {
         upstreams.push(match &bridge.upstream {
             None => None,
-            Some(def) => match HttpUpstream::new(def, &secrets, &lenders, &meter(&bridge.name)) {
+            Some(def) => match HttpUpstream::new(def, &secrets, &lenders, &meter(&bridge.name), &loader.egress) {
                 Ok(upstream) => Some(Arc::new(upstream)),
                 Err(finding) => {
                     report.push(finding);

@@ -30,7 +30,7 @@ use crate::principal::Principal;
 use crate::progress;
 use crate::quantity::show_duration;
 use crate::secret::Secrets;
-use crate::shape::{Content, Embedded, Outcome, PartError, Reply};
+use crate::shape::{Content, Embedded, Hidden, Outcome, PartError, Reply};
 use crate::template::Scope;
 use crate::upstream::{Canned, HttpUpstream, Key, RateGate, Recorder, ReplyCache, Upstream, jobs, pages};
 
@@ -262,7 +262,10 @@ impl<U: Upstream> Snapshot<U> {
         let said = Some(reply.media_type()).filter(|media_type| !media_type.is_empty());
         let mime_type = resource.mime_type.clone().or(said);
         let content = match String::from_utf8(reply.body.to_vec()) {
-            Ok(text) => Embedded::Text(text),
+            Ok(mut text) => {
+                Hidden::default().text(&mut text);
+                Embedded::Text(text)
+            }
             Err(_) => Embedded::Blob(reply.body),
         };
         Ok(ResourceBody { content, mime_type })

@@ -13,6 +13,7 @@ use crate::config::variable::Environment;
 use crate::config::{self, Revision};
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap, text};
 use crate::metrics::Metrics;
+use crate::net::Egress;
 use crate::upstream::SharedStore;
 
 /// Where snapshots come from.
@@ -28,6 +29,8 @@ pub struct Loader {
     pub metrics: Arc<Metrics>,
     /// What replicas share.
     pub shared: Option<Arc<SharedStore>>,
+    /// Which addresses may be connected to.
+    pub egress: Egress,
 }
 
 /// What a reload may do.

@@ -9,7 +9,7 @@ use crate::call::{self, CallError, Origin, Owner, Pair};
 use crate::catalog::{Arguments, Catalog, Complete, Suggestions};
 use crate::principal::Principal;
 use crate::secret::Text;
-use crate::shape::{Content, Shape};
+use crate::shape::{Content, Hidden, Shape};
 use crate::upstream::{Key, ReplyCache, Upstream};
 
 /// The most values that are looked through of one answer.
@@ -130,7 +130,10 @@ impl<U: Upstream> Snapshot<U> {
 
 fn text(value: Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text),
+        Value::String(mut text) => {
+            Hidden::default().text(&mut text);
+            Some(text)
+        }
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

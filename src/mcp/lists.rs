@@ -21,6 +21,9 @@ use super::skills::Skills;
 use crate::catalog::{Catalog, Resource, ResourceContent};
 use crate::config::Revision;
 
+/// The member of a tool's `_meta` with the hash of its definition.
+const DEFINITION: &str = "io.tollbridge/definition";
+
 /// The lists of a snapshot as clients see them, made once per snapshot.
 pub(super) struct Lists {
     pub(super) revision: Revision,
@@ -48,7 +51,7 @@ pub(super) struct Lists {
 
 impl Lists {
     pub(super) fn new(catalog: &Catalog, token_as_argument: bool) -> Self {
-        let tools: Vec<(usize, McpTool)> = catalog
+        let mut tools: Vec<(usize, McpTool)> = catalog
             .tools
             .values()
             .map(|tool| (tool.bridge, mcp_tool(tool, token_as_argument && tool.needs_identity(catalog))))
@@ -59,11 +62,16 @@ impl Lists {
         let resources: Vec<_> = resources.chain(skills.resources.iter().cloned()).collect();
         let templates: Vec<_> = catalog.resource_templates.iter().map(|it| (of(it), mcp_template(it))).collect();
         let prompts: Vec<_> = catalog.prompts.values().map(|prompt| (prompt.bridge, mcp_prompt(prompt))).collect();
+        let hashes: Vec<String> = tools.iter().map(|(_, tool)| hash(tool)).collect();
+        for ((_, tool), hash) in tools.iter_mut().zip(&hashes) {
+            // What tells a client that a tool is not the one that it saw before. The audit trail says the same.
+            tool.meta.get_or_insert_default().0.insert(DEFINITION.to_owned(), hash.clone().into());
+        }
         Self {
             revision: catalog.revision.clone(),
-            hashes: tools.iter().map(|(_, tool)| hash(tool)).collect(),
-            resource_hashes: hashes(&resources).chain(hashes(&templates)).collect(),
-            prompt_hashes: hashes(&prompts).collect(),
+            resource_hashes: self::hashes(&resources).chain(self::hashes(&templates)).collect(),
+            prompt_hashes: self::hashes(&prompts).collect(),
+            hashes,
             contents: all_resources(catalog).map(|it| (it.uri.as_str().to_owned(), content_mark(it))).collect(),
             tools,
             resources,

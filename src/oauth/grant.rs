@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{OauthClient, Trouble};
 use crate::diag::tame;
 use crate::net::Client;
+use crate::secret::without;
 
 /// How long a token may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -17,6 +21,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 256 * 1024;
 /// The most that is shown of what the server says about an error.
 const MAX_WORDS: usize = 200;
+/// The fields whose values nobody may see.
+const SECRET_FIELDS: [&str; 7] =
+    ["client_secret", "client_assertion", "subject_token", "refresh_token", "code", "code_verifier", "device_code"];
 
 /// What is asked for: the fields of the form, the client's proof aside.
 pub type Grant<'a> = &'a [(&'a str, &'a str)];
@@ -56,6 +63,7 @@ pub enum GrantError {
 /// [`GrantError`] says who refused; no token and no secret stands in it.
 pub async fn grant(client: &Client, endpoint: &Url, who: &OauthClient, fields: Grant<'_>) -> Result<Token, GrantError> {
     let request = who.request(endpoint, fields);
+    let held = held(&request);
     let answer = client.send(request, DEADLINE, MAX_BYTES).await.map_err(|error| GrantError::Trouble(error.into()))?;
     let body = match serde_json::from_slice(&answer.body) {
         Ok(Value::Object(body)) => body,
@@ -63,14 +71,37 @@ pub async fn grant(client: &Client, endpoint: &Url, who: &OauthClient, fields: G
         _ => return Err(GrantError::Trouble(Trouble::of_status(answer.status))),
     };
     if answer.status != StatusCode::OK {
-        return Err(refusal(&body).unwrap_or(GrantError::Trouble(Trouble::of_status(answer.status))));
+        return Err(refusal(&body, &held).unwrap_or(GrantError::Trouble(Trouble::of_status(answer.status))));
     }
     read(body).ok_or(GrantError::Trouble(Trouble::Incomplete))
 }
 
-fn refusal(body: &Map<String, Value>) -> Option<GrantError> {
+/// What a request holds that nobody may say again: secrets, tokens and codes, as they are and as they were sent.
+fn held(request: &reqwest::Request) -> Vec<String> {
+    let mut held = Vec::new();
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+    for pair in body.split(|byte| *byte == b'&') {
+        for (name, value) in form_urlencoded::parse(pair).filter(|(name, _)| SECRET_FIELDS.contains(&name.as_ref())) {
+            held.push(String::from_utf8_lossy(pair).chars().skip(name.len() + 1).collect());
+            held.push(value.into_owned());
+        }
+    }
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(pair) = header.and_then(|header| header.strip_prefix("Basic ")) {
+        held.push(pair.to_owned());
+        let plain = STANDARD.decode(pair).ok().and_then(|plain| String::from_utf8(plain).ok()).unwrap_or_default();
+        if let Some((_, secret)) = plain.split_once(':') {
+            held.push(secret.to_owned());
+            held.extend(form_urlencoded::parse(secret.as_bytes()).map(|(secret, _)| secret.into_owned()));
+        }
+    }
+    held
+}
+
+fn refusal(body: &Map<String, Value>, held: &[String]) -> Option<GrantError> {
     let words = |name: &str| {
         let text = body.get(name).and_then(Value::as_str)?;
+        let text = without(text, held.iter().map(String::as_str));
         Some(tame(&text.chars().take(MAX_WORDS).collect::<String>()))
     };
     Some(GrantError::Refused { code: words("error")?, description: words("error_description").unwrap_or_default() })

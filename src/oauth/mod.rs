@@ -81,7 +81,7 @@ impl From<NetError> for Trouble {
     fn from(error: NetError) -> Self {
         match error {
             NetError::Timeout(_) => Self::Timeout,
-            NetError::Unreachable => Self::Unreachable,
+            NetError::Unreachable | NetError::Forbidden(_) => Self::Unreachable,
             NetError::Tls => Self::Tls,
             NetError::TooLarge { limit: _ } => Self::TooLarge,
             NetError::Broken => Self::Broken,

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::connections::{self, Door};
+use super::http::is_ambiguous;
 use super::page;
 use super::server_file::Stale;
 use super::settings::Limits;
@@ -138,7 +139,7 @@ fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<IpAddr>().is_ok()
+    !is_ambiguous(headers) && (name == "localhost" || name.parse::<IpAddr>().is_ok())
 }
 
 /// Whether a browser, if it is one, asks for our own page.

@@ -1,4 +1,4 @@
-//! What a request may hold, before anybody reads it: so many bytes, so deep, and not too slowly.
+//! What a request may hold, before anybody reads it: so many bytes, so deep, not too slowly, and no name twice.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use http::{HeaderName, Method, StatusCode, header};
 use serde_json::Value;
 
 use super::http::{json_rpc, refusal};
+use crate::unique::names_twice;
 
 /// Bounds of a body.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,10 @@ pub(super) async fn within(State(bounds): State<Bounds>, request: Request, next:
     if is_deeper(&bytes, bounds.depth) {
         let words = format!("The request is nested deeper than {} levels", bounds.depth);
         return refusal(StatusCode::BAD_REQUEST, &words);
+    }
+    // Whoever looks at a request before us may read the first of two, and we the last.
+    if names_twice(&bytes) {
+        return refusal(StatusCode::BAD_REQUEST, "The request has an object in which a name stands twice");
     }
     let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(JSON));
     let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;

@@ -108,7 +108,11 @@ async fn identify(State(gate): State<Arc<Gate>>, mut request: Request, next: Nex
     request.extensions_mut().insert(RequestId(id.clone()));
     // What asking about the token takes is part of the client's trace, too.
     let told = trace::from_headers(request.headers());
-    let mut response = trace::within(told, next.run(request)).instrument(info_span!("request", id)).await;
+    let mut response = if is_ambiguous(request.headers()) || goes_elsewhere(&request) {
+        refusal(StatusCode::FORBIDDEN, "Forbidden: it is not clear which host or origin is meant")
+    } else {
+        trace::within(told, next.run(request)).instrument(info_span!("request", id)).await
+    };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
@@ -116,6 +120,20 @@ async fn identify(State(gate): State<Arc<Gate>>, mut request: Request, next: Nex
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Whether a request says twice where it goes or where it comes from: of two, one reader checks the first and another
+/// believes the last. So it is with a user's name before the host.
+pub(super) fn is_ambiguous(headers: &HeaderMap) -> bool {
+    let is_twice = |name| headers.get_all(name).iter().nth(1).is_some();
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    is_twice(header::HOST) || is_twice(header::ORIGIN) || host.contains(&b'@')
+}
+
+/// Whether the target of a request names another host than its header does (RFC 9112, section 3.2.2).
+fn goes_elsewhere(request: &Request) -> bool {
+    let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    request.uri().authority().is_some_and(|authority| host != Some(authority.as_str().as_bytes()))
 }
 
 /// Lets only valid tokens through and says who it is.

@@ -104,6 +104,7 @@ impl App {
             rules: settings.reload,
             metrics: Arc::clone(&metrics),
             shared: store.clone(),
+            egress: settings.egress.clone(),
         };
         let (live, findings) = Live::start(loader)?;
         let audit = settings.audit.clone().map(Audit::open).transpose().map_err(|why| {

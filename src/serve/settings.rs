@@ -16,14 +16,15 @@ use crate::config::ServerDocument;
 use crate::config::client::{ClientAuthSpec, ClientSpec};
 use crate::config::server::{
     AdminSpec, AnonymousMethod, AuditFailureSpec, AuditSettingsSpec, AuditSpec, AuthSpec, BreakingSpec, DiscoverySpec,
-    IntrospectionSpec, IssuerSpec, JwtSpec, LimitsSpec, OktaSpec, ServerSpec, SharedSpec, TlsSpec, TokenSpec,
-    ValidationSpec, WatchSpec,
+    IntrospectionSpec, IssuerSpec, JwtSpec, LimitsSpec, NetworkSpec, OktaSpec, ServerSpec, SharedSpec, TlsSpec,
+    TokenSpec, ValidationSpec, WatchSpec,
 };
 use crate::config::variable::{self, Environment, Segment};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, Findings, Report, SourceMap};
 use crate::live::ReloadRules;
 use crate::metrics::Meter;
+use crate::net::{Egress, Range};
 use crate::oauth::{ClientAuth, OauthClient, SigningKey};
 use crate::quantity;
 use crate::upstream::SharedUrl;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// What bridge files may read.
     pub environment: Environment,
+    /// Which addresses bridges may connect to.
+    pub egress: Egress,
     /// The largest request body, in bytes.
     pub max_request_bytes: usize,
     /// The longest a tool call may take.
@@ -251,19 +254,7 @@ impl Reader {
             file,
             stdio,
         } = overrides;
-        let written = match listen {
-            Some(listen) => Some((listen, At(None))),
-            None => self.optional(spec.listen.as_deref(), &root.get("listen")).map(|text| (text, root.get("listen"))),
-        };
-        let (written, listen_at) = written.unwrap_or_else(|| (LISTEN.to_owned(), At(None)));
-        let listen: Option<SocketAddr> = written.parse().ok();
-        if listen.is_none() {
-            self.push(listen_at.error(
-                Code::InvalidValue,
-                format!("`{written}` is not an address to listen on"),
-                "write an IP address and a port, such as `127.0.0.1:8000` or `0.0.0.0:8000`",
-            ));
-        }
+        let (listen, listen_at) = self.listen(listen, spec, root);
         let public_at = if public_url.is_some() { At(None) } else { root.get("public_url") };
         let public_url = public_url.or_else(|| self.optional(spec.public_url.as_deref(), &public_at));
         let public_url = public_url.and_then(|written| self.public_url(&written, &public_at));
@@ -295,6 +286,7 @@ impl Reader {
             Some(audit) => Some(self.audit(audit, &root.get("audit"))?),
             None => None,
         };
+        let egress = self.egress(&spec.network, &root.get("network"));
         let limits_at = root.get("limits");
         let max_request_bytes =
             self.size(spec.limits.max_request_bytes.as_deref(), &limits_at.get("max_request_bytes"), 1 << 20);
@@ -324,6 +316,7 @@ impl Reader {
             allowed_hosts,
             allowed_origins,
             environment,
+            egress,
             max_request_bytes,
             request_timeout,
             limits,
@@ -336,6 +329,24 @@ impl Reader {
             toolsets: if toolsets.is_empty() { spec.toolsets.clone() } else { toolsets },
             discovery: discovery.unwrap_or(spec.discovery),
         })
+    }
+
+    /// The address to listen on, and where it is written.
+    fn listen<'a>(&mut self, flag: Option<String>, spec: &ServerSpec, root: &At<'a>) -> (Option<SocketAddr>, At<'a>) {
+        let written = match flag {
+            Some(flag) => Some((flag, At(None))),
+            None => self.optional(spec.listen.as_deref(), &root.get("listen")).map(|text| (text, root.get("listen"))),
+        };
+        let (written, at) = written.unwrap_or_else(|| (LISTEN.to_owned(), At(None)));
+        let listen: Option<SocketAddr> = written.parse().ok();
+        if listen.is_none() {
+            self.push(at.error(
+                Code::InvalidValue,
+                format!("`{written}` is not an address to listen on"),
+                "write an IP address and a port, such as `127.0.0.1:8000` or `0.0.0.0:8000`",
+            ));
+        }
+        (listen, at)
     }
 
     /// Beyond loopback, callers must be checked, and the names under which the server is reached must be known, or a
@@ -664,6 +675,21 @@ impl Reader {
         let what = key
             .map_or_else(|| "the settings of `auth` can't be used".to_owned(), |key| format!("`{key}` can't be used"));
         self.push(at.error(code, what, error.to_string()));
+    }
+
+    fn egress(&mut self, spec: &NetworkSpec, at: &At<'_>) -> Egress {
+        let mut denied = Vec::new();
+        for (index, written) in spec.deny.iter().enumerate() {
+            match written.parse::<Range>() {
+                Ok(range) => denied.push(range),
+                Err(why) => self.push(at.get("deny").index(index).error(
+                    Code::InvalidValue,
+                    format!("`{written}` is no range of addresses"),
+                    why,
+                )),
+            }
+        }
+        Egress { refuses_private: spec.allow_private == Some(false), denied: denied.into() }
     }
 
     fn limits(&mut self, spec: &LimitsSpec, at: &At<'_>) -> Limits {

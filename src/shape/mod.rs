@@ -3,6 +3,7 @@
 mod content;
 mod cut;
 mod errors;
+mod hidden;
 mod job;
 mod pages;
 mod redact;
@@ -17,6 +18,7 @@ use crate::template::{Leaf, Scope, TemplateError, Templates};
 
 pub use content::{ContentRule, Part, PartBody, PartError};
 pub use errors::{Errors, StatusRange};
+pub use hidden::Hidden;
 pub use job::{JobRules, Stage, location};
 pub use pages::{Following, Gathered, Next, Pages};
 pub use redact::Redact;
@@ -117,6 +119,8 @@ pub struct Shape {
     pub narrow_by: Vec<String>,
     /// Words for error statuses.
     pub errors: Errors,
+    /// What becomes of characters that can't be seen.
+    pub hidden: Hidden,
 }
 
 /// The values of a call that a response template can see besides the reply.
@@ -159,7 +163,7 @@ impl Shape {
         } else {
             Outcome::error(self.error(reply, templates, values))
         };
-        Ok(Outcome { status: Some(reply.status), ..outcome })
+        Ok(Outcome { status: Some(reply.status), ..self.hidden.clean(outcome) })
     }
 
     /// The result of a job that has failed, by what the API says about it.
@@ -169,7 +173,8 @@ impl Shape {
         if let Some(body) = &mut body {
             self.redact.apply(body);
         }
-        Outcome { status: Some(reply.status), ..Outcome::error(self.errors.failed(body.as_ref())) }
+        let outcome = self.hidden.clean(Outcome::error(self.errors.failed(body.as_ref())));
+        Outcome { status: Some(reply.status), ..outcome }
     }
 
     /// Gives the result of a tool without an endpoint.

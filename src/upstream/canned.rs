@@ -12,7 +12,6 @@ use url::Url;
 
 use super::base::Base;
 use super::retry::Retry;
-use super::send::without;
 use super::{BoxFuture, Upstream};
 use crate::call::{CallError, Request, Shown};
 use crate::catalog::compile::base_url;
@@ -20,7 +19,7 @@ use crate::catalog::{Catalog, Credential, UpstreamDef};
 use crate::credential;
 use crate::net::NetError;
 use crate::principal::Principal;
-use crate::secret::Secrets;
+use crate::secret::{Secrets, without};
 use crate::shape::Reply;
 
 /// Where an API is whose URL is known only where it is served.

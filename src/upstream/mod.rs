@@ -26,7 +26,7 @@ use crate::catalog::{TlsDef, UpstreamDef};
 use crate::credential::{self, BoxFuture, CredentialError, CredentialProvider};
 use crate::diag::{Code, Diagnostic};
 use crate::metrics::Meter;
-use crate::net::{Client, ClientSettings, Unreached};
+use crate::net::{Client, ClientSettings, Egress, Unreached};
 use crate::principal::Principal;
 use crate::secret::{Secrets, Text};
 use crate::shape::Reply;
@@ -108,6 +108,7 @@ impl HttpUpstream {
         secrets: &Arc<Secrets>,
         previous: &[Arc<Self>],
         meter: &Meter,
+        egress: &Egress,
     ) -> Result<Self, Diagnostic> {
         let UpstreamDef {
             url,
@@ -125,6 +126,12 @@ impl HttpUpstream {
         let base = base_url(&url.fill(secrets)).map_err(|why| {
             Diagnostic::new(Code::InvalidUrl, format!("`url` {why}")).at(*url_span, "once `${…}` is filled in")
         })?;
+        egress.check(&base).map_err(|_| {
+            Diagnostic::new(Code::InvalidUrl, "`url` leads to an address that is never called").at(
+                *url_span,
+                "link-local and metadata addresses never are, others if `network` of the server file says so",
+            )
+        })?;
         if *credential != crate::catalog::Credential::None && !keeps_secrets(&base) {
             return Err(insecure_url(*url_span));
         }
@@ -139,7 +146,7 @@ impl HttpUpstream {
             map.append(name, value);
         }
         let lenders = previous.iter().map(|other| &other.credential);
-        let credential = credential::build(credential, secrets, lenders, meter).map_err(|why| {
+        let credential = credential::build(credential, secrets, lenders, meter, egress).map_err(|why| {
             let code = match why {
                 CredentialError::Unsendable(_) => Code::InvalidHeader,
                 CredentialError::TokenUrl(_) => Code::InvalidUrl,
@@ -154,7 +161,7 @@ impl HttpUpstream {
             lender.client.clone()
         } else {
             let Certificates { ca, identity } = certificates.clone();
-            let settings = ClientSettings { ca, identity, ..ClientSettings::default() };
+            let settings = ClientSettings { ca, identity, egress: egress.clone(), ..ClientSettings::default() };
             Client::new(&settings).map_err(|why| {
                 Diagnostic::new(Code::InvalidCertificate, format!("no HTTP client can be made: {why}"))
                     .at(tls.span.unwrap_or(*url_span), "for this API")

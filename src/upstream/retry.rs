@@ -92,7 +92,7 @@ impl Retry {
         let asked = match came {
             Ok(reply) if is_busy(reply.status) => retry_after(&reply.headers),
             Err(NetError::Unreachable | NetError::Broken | NetError::Timeout(_)) => None,
-            Ok(_) | Err(NetError::Tls | NetError::TooLarge { .. }) => return None,
+            Ok(_) | Err(NetError::Tls | NetError::Forbidden(_) | NetError::TooLarge { .. }) => return None,
         };
         let pause = match asked {
             // An API that wants to be left alone for longer is left alone.

@@ -15,11 +15,9 @@ use crate::credential::{BoxFuture, SignIn};
 use crate::net::NetError;
 use crate::principal::Principal;
 use crate::quantity::{show_duration, show_size};
+use crate::secret::without;
 use crate::shape::Reply;
 use crate::trace;
-
-/// Texts shorter than this are not scrubbed: they would take ordinary words apart.
-const SCRUBBED_FROM: usize = 4;
 
 impl Upstream for HttpUpstream {
     fn send<'a>(&'a self, request: &'a Request, who: &'a Principal) -> BoxFuture<'a, Result<Reply, CallError>> {
@@ -46,7 +44,11 @@ impl Upstream for HttpUpstream {
         let token = who.token().map(ExposeSecret::expose_secret);
         let held = self.credential.held(who);
         let held = held.as_ref().map(ExposeSecret::expose_secret);
-        without(text, self.secrets.values().chain(token).chain(held).chain([self.base.url().authority()]))
+        let secrets: Vec<&str> = self.secrets.values().chain(token).chain(held).collect();
+        // As it stands in a URL, an API may say it again, too.
+        let encoded: Vec<String> = secrets.iter().map(|secret| encode_segment(secret)).collect();
+        let encoded = encoded.iter().map(String::as_str);
+        without(text, secrets.iter().copied().chain(encoded).chain([self.base.url().authority()]))
     }
 }
 
@@ -131,22 +133,12 @@ fn header_value(text: &str) -> Result<HeaderValue, CallError> {
     HeaderValue::from_str(text).map_err(|_| CallError::internal("a secret does not fit the header it is meant for"))
 }
 
-/// A text without these words.
-pub(super) fn without<'t>(text: &str, words: impl Iterator<Item = &'t str>) -> String {
-    let mut clean = text.to_owned();
-    for word in words {
-        if word.len() >= SCRUBBED_FROM && clean.contains(word) {
-            clean = clean.replace(word, "[hidden]");
-        }
-    }
-    clean
-}
-
 /// What the model is told when there is no answer.
 pub(super) fn words(error: &NetError) -> String {
     match error {
         NetError::Timeout(limit) => format!("The API did not answer within {}", show_duration(*limit)),
         NetError::Unreachable => "The API can't be reached".to_owned(),
+        NetError::Forbidden(_) => "The API can't be reached: its address may not be connected to".to_owned(),
         NetError::Tls => "No secure connection to the API can be made".to_owned(),
         NetError::TooLarge { limit } => format!("The API's answer is larger than {}; ask for less", show_size(*limit)),
         NetError::Broken => "The connection to the API broke".to_owned(),

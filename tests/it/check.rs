@@ -410,7 +410,7 @@ fn advice_reaches_over_all_files() {
         format!("bridge: {bridge}\ntools:\n  {name}: {{ description: The same., response: {{ text: hi }} }}\n")
     };
     let (_folder, code, words) =
-        check(&[("a.yaml", tool("a", "get_it").as_bytes()), ("b.yaml", tool("b", "getIt").as_bytes())]);
+        check(&[("a.yaml", tool("a", "get_l").as_bytes()), ("b.yaml", tool("b", "get_1").as_bytes())]);
     assert_eq!(code, 0);
     assert!(words.contains("warning[TB0205]") && words.contains("warning[TB0209]"), "{words}");
     assert!(words.contains("b.yaml:3:3") && words.contains("a.yaml:3:3"), "{words}");

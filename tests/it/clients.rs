@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde_json::{Value, json};
 
 use crate::everything::{self, Seen};
-use crate::support::{Fixture, Provider, Server, binary, node, python, root, tool, until};
+use crate::support::{Fixture, Provider, Server, binary, generated, node, python, root, tool, until};
 
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
@@ -366,9 +366,6 @@ fn what_the_inspector_can_not_do_it_refuses() {
 
 // === the table ===
 
-const BEGIN: &str = "<!-- made by `UPDATE_README=1 cargo test clients`: begin -->\n";
-const END: &str = "<!-- end -->";
-
 fn table() -> String {
     let mut rows: Vec<Row> = Vec::new();
     for client in [Client::Python, Client::FastMcp, Client::TypeScript, Client::TypeScriptV1, Client::Inspector] {
@@ -406,14 +403,5 @@ fn table() -> String {
 
 #[test]
 fn the_table_in_the_readme_says_what_the_clients_did() {
-    let path = root().join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has a place for the table");
-    let (committed, after) = rest.split_once(END).expect("the place for the table ends");
-    let made = format!("\n{}\n", table());
-    if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
-        return;
-    }
-    assert!(committed == made, "the README's table has drifted; run `UPDATE_README=1 cargo test clients`:\n{made}");
+    generated("README.md", "clients", &format!("\n{}\n", table()));
 }

@@ -191,7 +191,11 @@ fn completion_offers_what_can_stand_there() {
         "title description endpoint access parameters confirm ask requires body response annotations icons meta toolsets audit paginate async rate_limit cache timeout",
     );
     offers("bridge", "tools:\n  a:\n    body:\n      ▮\n", "json form multipart text base64 content_type");
-    offers("bridge", "tools:\n  a:\n    response:\n      ▮\n", "select schema text redact max_bytes content errors");
+    offers(
+        "bridge",
+        "tools:\n  a:\n    response:\n      ▮\n",
+        "select schema text redact max_bytes hidden content errors",
+    );
     offers("bridge", "tools:\n  a:\n    response:\n      content: ▮\n", "auto json text image audio blob");
     offers("bridge", "tools:\n  a:\n    rate_limit:\n      per: ▮\n", "second minute hour day");
     offers("bridge", "tools:\n  a:\n    paginate:\n      ▮\n", "next as items max_pages");
@@ -210,7 +214,7 @@ fn completion_offers_what_can_stand_there() {
         "name title description mime_type json text file blob endpoint complete watch annotations icons meta",
     );
 
-    let keys = "listen public_url bridges watch auth stdio admin reload tls sessions shared audit allowed_hosts allowed_origins allow_env toolsets discovery limits";
+    let keys = "listen public_url bridges watch auth stdio admin reload tls sessions shared audit allowed_hosts allowed_origins allow_env toolsets discovery network limits";
     offers("tollbridge", "▮\n", keys);
     offers("tollbridge", "auth:\n  ▮\n", "okta introspection jwt issuers none anonymous");
     let keys = "domain authorization_server validation audience client_ids client_id client_secret private_key key_id client_auth cache";

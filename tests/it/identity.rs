@@ -96,6 +96,16 @@ impl Forger {
         self.site.answer("/keys", Answer::json(200, &json!({ "keys": keys })));
     }
 
+    /// Its public key, as a JWK.
+    pub fn jwk(&self) -> Value {
+        self.jwk.clone()
+    }
+
+    /// What it was asked for.
+    pub fn lines(&self) -> Vec<String> {
+        self.site.lines()
+    }
+
     pub fn fetches(&self) -> usize {
         self.site.lines().iter().filter(|line| line.contains("/keys")).count()
     }

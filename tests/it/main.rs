@@ -14,6 +14,8 @@
 mod acceptance;
 mod admin;
 mod ask;
+#[path = "../attacks/mod.rs"]
+mod attacks;
 mod audit;
 mod check;
 mod clients;

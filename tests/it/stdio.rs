@@ -74,7 +74,7 @@ impl Pipes {
     }
 
     /// Closes stdin; gives the exit code and what stderr said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub fn end(mut self) -> (Option<i32>, String) {
         drop(self.stdin.take());
         let output = self.child.wait_with_output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())

@@ -44,6 +44,22 @@ pub fn tool(path: &str) -> PathBuf {
     path
 }
 
+/// Compares the part of a document that is made from something else, between `<!-- begin: MARKER -->` and
+/// `<!-- end: MARKER -->`; with `UPDATE_README` set, writes it.
+pub fn generated(document: &str, marker: &str, text: &str) {
+    let path = root().join(document);
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- begin: {marker} -->\n"), format!("<!-- end: {marker} -->"));
+    let (before, rest) = written.split_once(&begin).unwrap_or_else(|| panic!("{document} has no {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{document} has no {end}"));
+    let whole = format!("{before}{begin}{text}{end}{after}");
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(path, whole).unwrap();
+    } else {
+        assert!(whole == written, "{document} is not up to date: UPDATE_README=1 cargo test {marker}\n{text}");
+    }
+}
+
 // === An API that records raw requests ===
 
 /// A request as it stood on the wire.
@@ -68,6 +84,18 @@ impl Recorded {
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
+
+    fn echo(&self) -> Answer {
+        let decoded = percent_encoding::percent_decode_str(&self.target).decode_utf8_lossy().into_owned();
+        let heads: Vec<String> = self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        // Of a long message the end is cut off, so what matters stands first.
+        let message = [&self.target, &decoded, &heads.join(" ")].map(String::as_str).join(" | ");
+        let body = String::from_utf8_lossy(&self.body);
+        Answer::json(
+            500,
+            &json!({ "message": message, "error": "invalid_grant", "error_description": format!("{body} {message}") }),
+        )
+    }
 }
 
 /// What the API answers.
@@ -77,6 +105,8 @@ pub enum Answer {
     Full(u16, &'static str, Vec<u8>),
     /// Raw bytes instead of a well-formed answer.
     Raw(Vec<u8>),
+    /// An error of 500 that says all that came, as an API does that wants to do harm.
+    Echo,
     /// Nothing: the connection stays open.
     Silence,
 }
@@ -183,6 +213,7 @@ fn serve_connection(stream: TcpStream, state: &Mutex<ApiState>) -> Option<()> {
                 Some((_, left)) if left.len() > 1 => left.remove(0),
                 Some((_, left)) => left[0].clone(),
             };
+            let answer = if matches!(answer, Answer::Echo) { recorded.echo() } else { answer };
             state.requests.push(recorded);
             answer
         };
@@ -199,7 +230,7 @@ fn serve_connection(stream: TcpStream, state: &Mutex<ApiState>) -> Option<()> {
                 stream.write_all(&bytes).ok()?;
                 return None;
             }
-            Answer::Silence => {
+            Answer::Echo | Answer::Silence => {
                 let mut rest = Vec::new();
                 let _ = reader.read_to_end(&mut rest);
                 return None;
@@ -389,6 +420,12 @@ impl Fixture {
         self
     }
 
+    /// Serves with these arguments and no others.
+    pub fn with_args(mut self, args: &[&str]) -> Self {
+        self.args = args.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// Serves on this address instead of a free one.
     pub fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.listen);
@@ -489,6 +526,16 @@ impl Server {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
         ended(&mut self.child)
+    }
+
+    /// Ends it; gives all that it has said, on both outputs.
+    pub fn said(&mut self) -> String {
+        assert!(Command::new("kill").arg(self.id().to_string()).status().unwrap().success());
+        self.wait_for("Stopped");
+        ended(&mut self.child);
+        let mut said = self.log();
+        self.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Where the admin port is, by the log.

@@ -53,6 +53,14 @@ impl Compiler<'_> {
                 Some(BodyTemplate::Json(data, media_type()))
             }
             (None, None, None, Some(text), None) => {
+                if media_type().is_some_and(|it| is_json(&it)) && is_spliced(text) {
+                    self.push(at.get("text").error(
+                        Code::BodyConflict,
+                        "a JSON body is made of data, not of text",
+                        "a quote in a value would change its shape; write it as `json:`",
+                    ));
+                    return None;
+                }
                 let data = self.body_data(&at.get("text"), &text.clone().into(), &mut templates)?;
                 Some(BodyTemplate::Text(data, media_type()))
             }
@@ -182,4 +190,17 @@ impl Compiler<'_> {
         let content_type = self.media_type(&at.get("content_type"), content_type.as_deref());
         Some(FieldTemplate { content, filename, content_type })
     }
+}
+
+/// Whether a media type is that of JSON.
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.ends_with("/json") || essence.ends_with("+json")
+}
+
+/// Whether a text is put together of words and values. One that is a single value has no shape to be changed.
+fn is_spliced(text: &str) -> bool {
+    let inner = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+    let has_template = |text: &str| text.contains("{{") || text.contains("{%");
+    has_template(inner.unwrap_or(text))
 }

@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use super::Compiler;
 use super::text::{Members, Names};
-use crate::config::bridge::{ContentKindSpec, ContentSpec, ErrorsSpec, PaginateSpec, ResponseSpec};
+use crate::config::bridge::{ContentKindSpec, ContentSpec, ErrorsSpec, HiddenSpec, PaginateSpec, ResponseSpec};
 use crate::config::yaml::Cursor;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::json_schema::{Checker, InvalidPart};
-use crate::shape::{ContentRule, Errors, Next, Pages, Redact, Select, Shape, StatusRange};
+use crate::shape::{ContentRule, Errors, Hidden, Next, Pages, Redact, Select, Shape, StatusRange};
 
 /// How many pages are asked for unless `max_pages` says otherwise.
 const MAX_PAGES: usize = 5;
@@ -28,7 +28,7 @@ impl Compiler<'_> {
         has_reply: bool,
         claims: &mut BTreeSet<String>,
     ) -> Option<Shape> {
-        let ResponseSpec { select, schema, text, redact, max_bytes, content, errors } = spec;
+        let ResponseSpec { select, schema, text, redact, max_bytes, hidden, content, errors } = spec;
         if !has_reply {
             self.only_with_reply(at, spec);
         }
@@ -68,7 +68,11 @@ impl Compiler<'_> {
         let content = self.content_rule(&at.get("content"), content.as_ref(), text.is_some(), &names, claims)?;
         let max_bytes = self.size(&at.get("max_bytes"), max_bytes.as_deref());
         let errors = self.errors(&at.get("errors"), errors, &names, claims);
-        Some(Shape { redact, select, output, text, content, max_bytes, narrow_by: Vec::new(), errors })
+        let hidden = match hidden.unwrap_or_default() {
+            HiddenSpec::Strip => Hidden::Strip,
+            HiddenSpec::Flag => Hidden::Flag,
+        };
+        Some(Shape { redact, select, output, text, content, max_bytes, narrow_by: Vec::new(), errors, hidden })
     }
 
     /// A tool without an endpoint has nothing to take apart.
@@ -77,6 +81,7 @@ impl Compiler<'_> {
             ("select", spec.select.is_some()),
             ("schema", spec.schema.is_some()),
             ("redact", !spec.redact.is_empty()),
+            ("hidden", spec.hidden.is_some()),
             ("errors", !spec.errors.words.is_empty() || spec.errors.detail.is_some()),
         ];
         for (key, _) in written.into_iter().filter(|(_, is_written)| *is_written) {

@@ -339,6 +339,10 @@ pub fn base_url(written: &str) -> Result<url::Url, &'static str> {
     if url.host_str().is_none_or(str::is_empty) {
         return Err("names no host");
     }
+    // A host in braces is a name that nobody has; with `${…}` it is not filled in yet.
+    if url.host_str().is_some_and(|host| host.contains('{') && !host.contains("${")) {
+        return Err("can't hold a parameter; only `${NAME}` is filled in, at load time");
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("can't hold a user name or password; use `credentials:`");
     }

@@ -31,21 +31,34 @@ const LOOK_ALIKES: [(char, &str); 23] = [
     ('z', "\u{396}"),
 ];
 
+/// Why two names are alike that have the same letters.
+const ONLY_SEPARATORS: &str = "only case, `-`, `_` and `.` differ";
+
+/// What two names are that differ only by case and separators.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twins {
+    /// Hard to tell apart.
+    Alike,
+    /// The same to clients that rewrite names, which then call whichever came last.
+    Same,
+}
+
 /// Reports each name that is easily taken for an earlier one; `whose` says what they are names of.
-pub(super) fn alike<'a>(names: impl Iterator<Item = (&'a str, Span)>, whose: &str, report: &mut Report) {
+pub(super) fn alike<'a>(names: impl Iterator<Item = (&'a str, Span)>, whose: &str, twins: Twins, report: &mut Report) {
     let mut seen: HashMap<String, (&str, Span)> = HashMap::new();
     for (name, span) in names {
-        let readings =
-            [(spelling(name), "only case, `-`, `_` and `.` differ"), (shape(name), "some characters look alike")];
+        let readings = [(spelling(name), ONLY_SEPARATORS), (shape(name), "some characters look alike")];
         let earlier = readings.iter().find_map(|(reading, why)| seen.get(reading).map(|earlier| (*earlier, *why)));
         if let Some(((first, first_span), why)) = earlier.filter(|((first, _), _)| *first != name) {
+            let (code, words) = if twins == Twins::Same && why == ONLY_SEPARATORS {
+                (Code::TwinTools, "the same to clients that rewrite names")
+            } else {
+                (Code::SimilarNames, "easily taken for the other")
+            };
             report.push(
-                Diagnostic::new(
-                    Code::SimilarNames,
-                    format!("{whose} are named {} and {}", quoted(first), quoted(name)),
-                )
-                .at(span, format!("easily taken for the other: {why}"))
-                .also(first_span, "the other"),
+                Diagnostic::new(code, format!("{whose} are named {} and {}", quoted(first), quoted(name)))
+                    .at(span, format!("{words}: {why}"))
+                    .also(first_span, "the other"),
             );
         }
         for (reading, _) in readings {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::bridge::ToolSpec;
 use crate::config::yaml::Cursor;
-use crate::diag::{Code, Diagnostic, Report, SourceMap, Span, is_trick, listed, quoted};
+use crate::diag::{Code, Diagnostic, Report, SourceMap, Span, is_trick, joins, listed, quoted};
 
 /// The most characters that a description should have.
 const LONGEST: usize = 1024;
@@ -163,10 +163,4 @@ impl Eye<'_> {
             .at(place, "a model reads it, a reviewer does not; remove it"),
         );
     }
-}
-
-/// Whether a joiner stands between two characters that it joins, as in emoji and in Persian or Indian scripts.
-fn joins(before: Option<char>, it: char, after: Option<char>) -> bool {
-    let joined = |it: Option<char>| it.is_some_and(|it| !it.is_ascii() && !is_trick(it));
-    matches!(it, '\u{200c}' | '\u{200d}') && joined(before) && joined(after)
 }
