@@ -5,7 +5,8 @@ use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, ErrorDa
 use rmcp::service::RequestContext;
 use tokio::time::timeout;
 
-use super::handler::{Shared, in_scope, prompt};
+use super::reading::find_prompt;
+use super::shared::{Shared, in_scope};
 use crate::call::{CallError, Owner};
 use crate::catalog::Complete;
 use crate::live::Subject;
@@ -22,7 +23,7 @@ pub(super) async fn complete(
     let unknown = |what: &str, of: &str| ErrorData::invalid_params(format!("no such {what}: {of}"), None);
     let (owner, complete) = match &request.r#ref {
         Reference::Prompt(reference) => {
-            let found = prompt(shared, &snapshot, &reference.name, context)?;
+            let found = find_prompt(shared, &snapshot, &reference.name, context)?;
             let argument = found.arguments.iter().find(|argument| argument.name == name);
             let argument = argument.ok_or_else(|| unknown("argument", name))?;
             (Owner { name: &found.name, bridge: found.bridge }, &argument.complete)

@@ -11,8 +11,8 @@ use rmcp::service::{Peer, SubscriptionContext};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::handler::{Shared, in_scope};
 use super::poll::Interest;
+use super::shared::{Shared, in_scope};
 use crate::live::Snapshot;
 
 /// The lists as one client sees them, each as a number that changes with it.

@@ -9,17 +9,25 @@ use std::sync::OnceLock;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rmcp::RoleServer;
 use rmcp::model::{
-    ErrorData, PaginatedRequestParams, Prompt as McpPrompt, Resource as McpResource,
-    ResourceTemplate as McpResourceTemplate, Tool as McpTool,
+    CacheScope, ErrorData, GetSkillRequestParams, GetSkillResult, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams, Prompt as McpPrompt,
+    ReadResourceDirectoryRequestParams, Resource as McpResource, ResourceTemplate as McpResourceTemplate,
+    Tool as McpTool,
 };
+use rmcp::service::RequestContext;
 use serde::Serialize;
 
+use super::caller::Scope;
 use super::convert::{mcp_prompt, mcp_resource, mcp_template, mcp_tool};
-use super::search::Index;
+use super::meta::Introduced as _;
+use super::search::{self, Index};
+use super::shared::{Shared, TTL_MS, in_scope};
 use super::skills::Skills;
 use crate::catalog::{Catalog, Resource, ResourceContent};
 use crate::config::Revision;
+use crate::live::Snapshot;
 
 /// The member of a tool's `_meta` with the hash of its definition.
 const DEFINITION: &str = "io.tollbridge/definition";
@@ -150,4 +158,124 @@ pub(super) fn page<'i, T: Clone + 'i>(
     let more = items.peek().is_some();
     let next = page.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(format!("{kind} {}", key(last))));
     Ok(Page { items: page, next })
+}
+
+pub(super) async fn tools(
+    shared: &Shared,
+    asked: Option<PaginatedRequestParams>,
+    context: &RequestContext<RoleServer>,
+) -> Result<ListToolsResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let scope = shared.scope(&context.extensions);
+    let who = if lists.hides_tools { shared.caller().viewer(&context.extensions).await } else { None };
+    let tools = lists.tools.iter().filter(|(_, tool)| shared.shows(&snapshot, &tool.name, scope, who.as_ref()));
+    let tools = tools.map(|(_, tool)| tool);
+    let mut result = if shared.searches(scope) {
+        ListToolsResult::with_all_items(search::listed(tools.count()).to_vec())
+    } else {
+        let page = page("tools", tools, |tool| &tool.name, asked.as_ref(), shared.page)?;
+        let mut result = ListToolsResult::with_all_items(page.items);
+        result.next_cursor = page.next;
+        result
+    };
+    result.ttl_ms = Some(TTL_MS);
+    result.cache_scope = Some(CacheScope::Private);
+    Ok(result.introduced(context))
+}
+
+pub(super) async fn resources(
+    shared: &Shared,
+    asked: Option<PaginatedRequestParams>,
+    context: &RequestContext<RoleServer>,
+) -> Result<ListResourcesResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let items = visible(&snapshot, &lists.resources, shared.scope(&context.extensions));
+    let page = page("resources", items, |it| &it.uri, asked.as_ref(), shared.page)?;
+    let mut result = ListResourcesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+    result.cache_scope = Some(CacheScope::Private);
+    result.next_cursor = page.next;
+    Ok(result.introduced(context))
+}
+
+pub(super) async fn templates(
+    shared: &Shared,
+    asked: Option<PaginatedRequestParams>,
+    context: &RequestContext<RoleServer>,
+) -> Result<ListResourceTemplatesResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let items = visible(&snapshot, &lists.templates, shared.scope(&context.extensions));
+    let page = page("templates", items, |it| &it.uri_template, asked.as_ref(), shared.page)?;
+    let mut result = ListResourceTemplatesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+    result.cache_scope = Some(CacheScope::Private);
+    result.next_cursor = page.next;
+    Ok(result.introduced(context))
+}
+
+pub(super) async fn skills(
+    shared: &Shared,
+    asked: Option<PaginatedRequestParams>,
+    context: &RequestContext<RoleServer>,
+) -> Result<ListSkillsResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let items = visible(&snapshot, &lists.skills.listed, shared.scope(&context.extensions));
+    let page = page("skills", items, |it| &it.uri, asked.as_ref(), shared.page)?;
+    let mut result = ListSkillsResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+    result.cache_scope = Some(CacheScope::Private);
+    result.next_cursor = page.next;
+    Ok(result.introduced(context))
+}
+
+pub(super) async fn prompts(
+    shared: &Shared,
+    asked: Option<PaginatedRequestParams>,
+    context: &RequestContext<RoleServer>,
+) -> Result<ListPromptsResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let items = visible(&snapshot, &lists.prompts, shared.scope(&context.extensions));
+    let page = page("prompts", items, |it| &it.name, asked.as_ref(), shared.page)?;
+    let mut result = ListPromptsResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+    result.cache_scope = Some(CacheScope::Private);
+    result.next_cursor = page.next;
+    Ok(result.introduced(context))
+}
+
+pub(super) async fn skill(
+    shared: &Shared,
+    request: GetSkillRequestParams,
+    context: &RequestContext<RoleServer>,
+) -> Result<GetSkillResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let mut items = visible(&snapshot, &lists.skills.listed, shared.scope(&context.extensions));
+    let found = items.find(|skill| skill.uri == request.uri).cloned();
+    let unknown = || ErrorData::invalid_params(format!("no such skill: {}", request.uri), None);
+    Ok(GetSkillResult::new(found.ok_or_else(unknown)?).introduced(context))
+}
+
+pub(super) async fn folder(
+    shared: &Shared,
+    request: ReadResourceDirectoryRequestParams,
+    context: &RequestContext<RoleServer>,
+) -> Result<ListResourcesResult, ErrorData> {
+    let snapshot = shared.live().load();
+    let lists = shared.lists(&snapshot);
+    let scope = shared.scope(&context.extensions);
+    let found = lists.skills.folder(&request.uri).filter(|(bridge, _)| in_scope(&snapshot, *bridge, scope));
+    let unknown = || ErrorData::invalid_params(format!("no such folder: {}", request.uri), None);
+    let (_, items) = found.ok_or_else(unknown)?;
+    let asked = request.cursor.map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
+    let page = page("folder", items.iter(), |it| &it.uri, asked.as_ref(), shared.page)?;
+    let mut result = ListResourcesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
+    result.cache_scope = Some(CacheScope::Private);
+    result.next_cursor = page.next;
+    Ok(result.introduced(context))
+}
+
+fn visible<'l, T>(snapshot: &Snapshot, items: &'l [(usize, T)], scope: &Scope) -> impl Iterator<Item = &'l T> {
+    items.iter().filter(|(bridge, _)| in_scope(snapshot, *bridge, scope)).map(|(_, item)| item)
 }

@@ -9,9 +9,11 @@ mod listen;
 mod lists;
 mod meta;
 mod poll;
+mod reading;
 mod report;
 mod run;
 mod search;
+mod shared;
 mod skills;
 mod slots;
 mod tasks;
@@ -34,7 +36,8 @@ use crate::upstream::SharedStore;
 
 pub use caller::{Caller, RequestId, Scope, TokenSource, Unauthenticated};
 pub use convert::{bridge_as_listed, contents_as_sent, messages_as_sent, result_as_sent, tool_as_listed};
-pub use handler::{Handler, Shared};
+pub use handler::Handler;
+pub use shared::Shared;
 
 /// What the Streamable HTTP transport needs to know.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
-use super::handler::Shared;
+use super::shared::Shared;
 use crate::live::Mark;
 
 /// How many changes a follower may lag behind.

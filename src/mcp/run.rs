@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::ask::{About, Interview, Said, Stop};
-use super::handler::{Shared, is_visible};
 use super::report::Reporter;
+use super::shared::{Shared, is_visible};
 use super::tasks::Ticket;
 use crate::call::{self, CallError};
 use crate::catalog::{Answers, Tool};

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ask::{ROUND_TRIPS, THINK, request};
 use super::caller::{self, Scope};
-use super::handler::{Shared, in_scope};
+use super::shared::{Shared, in_scope};
 use crate::call::{self, CallError, Pending};
 use crate::catalog::{Answers, Question};
 use crate::json_schema::shorten;

@@ -207,12 +207,12 @@ fn what_an_api_holds_is_looked_at_while_somebody_follows_it() {
     let api = Api::start();
     let answer = |etag: &str, body: &str| {
         let head = format!(
-            "HTTP/1.1 200 OK\r\netag: {etag}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nconnection: close\r\netag: {etag}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         Answer::Raw(format!("{head}{body}").into_bytes())
     };
-    let unchanged = || Answer::Raw(b"HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n".to_vec());
+    let unchanged = || Answer::Raw(b"HTTP/1.1 304 Not Modified\r\nconnection: close\r\netag: \"1\"\r\n\r\n".to_vec());
     api.answers(
         "/news",
         vec![

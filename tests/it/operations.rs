@@ -159,6 +159,7 @@ fn reloads_under_load_fail_no_call_and_mix_no_two_sets() {
     // `RELOADS=1000 cargo test --release operations::reloads -- --nocapture` prints the figures.
     let reloads: usize = std::env::var("RELOADS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let fixture = Fixture::new().bridge(&set("one")).env("API", &echo().0).arg("--admin-listen=127.0.0.1:0");
+    let fixture = fixture.arg("--watch=off");
     let server = fixture.env("TOLLBRIDGE_LOG", "warn,tollbridge::serve=info").serve();
     let url = server.url();
     let load = Load::start(64, &url);
@@ -169,15 +170,13 @@ fn reloads_under_load_fail_no_call_and_mix_no_two_sets() {
     let before = memory(&server);
     let file = server.fixture.path().join("bridges/test.yaml");
     let fresh = server.fixture.path().join("bridges/.test.yaml.new");
-    let (mut accepted, mut at_half) = (0, before);
+    let mut at_half = before;
     for number in 0..reloads {
         std::fs::write(&fresh, set(if number % 2 == 0 { "two" } else { "one" })).unwrap();
         std::fs::rename(&fresh, &file).unwrap();
         let asked = server.admin("POST", "/admin/v1/reload", &[("content-type", "application/json")], "{}");
         let told: Value = serde_json::from_str(&asked.body).unwrap();
-        // The watch may have been faster; a refusal is never right.
-        assert!(["accepted", "unchanged"].contains(&told["outcome"].as_str().unwrap()), "{told}");
-        accepted += usize::from(told["outcome"] == "accepted");
+        assert_eq!(told["outcome"], "accepted", "{told}");
         load.more(20);
         if number == reloads / 2 {
             at_half = memory(&server);
@@ -190,7 +189,6 @@ fn reloads_under_load_fail_no_call_and_mix_no_two_sets() {
     let wrong: Vec<_> = seen.iter().map(|call| &call.ended).filter(|it| **it != one && **it != two).take(5).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(seen.iter().any(|call| call.ended == one) && seen.iter().any(|call| call.ended == two));
-    assert!(accepted * 2 > reloads, "{accepted}");
     println!(
         "{reloads} reloads under {} calls on 64 connections: p99 {:?}, quiet {:?}; memory {before} KiB before, {at_half} \
          at half, {after} after",

@@ -171,7 +171,9 @@ fn a_call_becomes_a_test() {
     api.answer("/v1/orgs", Answer::json(200, &body));
     api.answer("/v1/badge", Answer::Full(200, "image/png", vec![0xff, 0xd8]));
     let next = format!("Link: <{}/v1/all?page=2>; rel=\"next\"", api.url());
-    let first = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{next}\r\nContent-Length: 3\r\n\r\n[1]");
+    let first = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n{next}\r\nContent-Length: 3\r\n\r\n[1]"
+    );
     api.answer("/v1/all", Answer::Raw(first.into_bytes()));
     api.answer("/v1/all?page=2", Answer::json(200, &json!([{ "self": format!("{}/v1/2", api.url()) }])));
     let claims = json!({"gpid": "7", "tenant": {"id": "t1"}, "secret_claim": "x"});
