@@ -206,7 +206,7 @@ impl ServerHandler for Handler {
         asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        lists::tools(&self.shared, asked, &context).await
+        lists::tools(&self.shared, asked.as_ref(), &context).await
     }
 
     async fn call_tool(
@@ -254,7 +254,7 @@ impl ServerHandler for Handler {
         asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        lists::resources(&self.shared, asked, &context).await
+        lists::resources(&self.shared, asked.as_ref(), &context)
     }
 
     async fn list_resource_templates(
@@ -262,7 +262,7 @@ impl ServerHandler for Handler {
         asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        lists::templates(&self.shared, asked, &context).await
+        lists::templates(&self.shared, asked.as_ref(), &context)
     }
 
     async fn read_resource(
@@ -278,7 +278,7 @@ impl ServerHandler for Handler {
         asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListSkillsResult, ErrorData> {
-        lists::skills(&self.shared, asked, &context).await
+        lists::skills(&self.shared, asked.as_ref(), &context)
     }
 
     async fn get_skill(
@@ -286,7 +286,7 @@ impl ServerHandler for Handler {
         request: GetSkillRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetSkillResult, ErrorData> {
-        lists::skill(&self.shared, request, &context).await
+        lists::skill(&self.shared, &request, &context)
     }
 
     async fn read_resource_directory(
@@ -294,7 +294,7 @@ impl ServerHandler for Handler {
         request: ReadResourceDirectoryRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        lists::folder(&self.shared, request, &context).await
+        lists::folder(&self.shared, request, &context)
     }
 
     async fn list_prompts(
@@ -302,7 +302,7 @@ impl ServerHandler for Handler {
         asked: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        lists::prompts(&self.shared, asked, &context).await
+        lists::prompts(&self.shared, asked.as_ref(), &context)
     }
 
     async fn get_prompt(

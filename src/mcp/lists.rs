@@ -162,7 +162,7 @@ pub(super) fn page<'i, T: Clone + 'i>(
 
 pub(super) async fn tools(
     shared: &Shared,
-    asked: Option<PaginatedRequestParams>,
+    asked: Option<&PaginatedRequestParams>,
     context: &RequestContext<RoleServer>,
 ) -> Result<ListToolsResult, ErrorData> {
     let snapshot = shared.live().load();
@@ -174,7 +174,7 @@ pub(super) async fn tools(
     let mut result = if shared.searches(scope) {
         ListToolsResult::with_all_items(search::listed(tools.count()).to_vec())
     } else {
-        let page = page("tools", tools, |tool| &tool.name, asked.as_ref(), shared.page)?;
+        let page = page("tools", tools, |tool| &tool.name, asked, shared.page)?;
         let mut result = ListToolsResult::with_all_items(page.items);
         result.next_cursor = page.next;
         result
@@ -184,69 +184,34 @@ pub(super) async fn tools(
     Ok(result.introduced(context))
 }
 
-pub(super) async fn resources(
-    shared: &Shared,
-    asked: Option<PaginatedRequestParams>,
-    context: &RequestContext<RoleServer>,
-) -> Result<ListResourcesResult, ErrorData> {
-    let snapshot = shared.live().load();
-    let lists = shared.lists(&snapshot);
-    let items = visible(&snapshot, &lists.resources, shared.scope(&context.extensions));
-    let page = page("resources", items, |it| &it.uri, asked.as_ref(), shared.page)?;
-    let mut result = ListResourcesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
-    result.cache_scope = Some(CacheScope::Private);
-    result.next_cursor = page.next;
-    Ok(result.introduced(context))
+/// The lists that hide nothing but what is out of scope.
+macro_rules! listing {
+    ($name:ident: $result:ty, $($field:ident).+ by $key:ident) => {
+        pub(super) fn $name(
+            shared: &Shared,
+            asked: Option<&PaginatedRequestParams>,
+            context: &RequestContext<RoleServer>,
+        ) -> Result<$result, ErrorData> {
+            let snapshot = shared.live().load();
+            let lists = shared.lists(&snapshot);
+            let items = visible(&snapshot, &lists.$($field).+, shared.scope(&context.extensions));
+            let page = page(stringify!($name), items, |it| &it.$key, asked, shared.page)?;
+            let mut result = <$result>::with_all_items(page.items).with_ttl_ms(TTL_MS);
+            result.cache_scope = Some(CacheScope::Private);
+            result.next_cursor = page.next;
+            Ok(result.introduced(context))
+        }
+    };
 }
 
-pub(super) async fn templates(
-    shared: &Shared,
-    asked: Option<PaginatedRequestParams>,
-    context: &RequestContext<RoleServer>,
-) -> Result<ListResourceTemplatesResult, ErrorData> {
-    let snapshot = shared.live().load();
-    let lists = shared.lists(&snapshot);
-    let items = visible(&snapshot, &lists.templates, shared.scope(&context.extensions));
-    let page = page("templates", items, |it| &it.uri_template, asked.as_ref(), shared.page)?;
-    let mut result = ListResourceTemplatesResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
-    result.cache_scope = Some(CacheScope::Private);
-    result.next_cursor = page.next;
-    Ok(result.introduced(context))
-}
+listing!(resources: ListResourcesResult, resources by uri);
+listing!(templates: ListResourceTemplatesResult, templates by uri_template);
+listing!(skills: ListSkillsResult, skills.listed by uri);
+listing!(prompts: ListPromptsResult, prompts by name);
 
-pub(super) async fn skills(
+pub(super) fn skill(
     shared: &Shared,
-    asked: Option<PaginatedRequestParams>,
-    context: &RequestContext<RoleServer>,
-) -> Result<ListSkillsResult, ErrorData> {
-    let snapshot = shared.live().load();
-    let lists = shared.lists(&snapshot);
-    let items = visible(&snapshot, &lists.skills.listed, shared.scope(&context.extensions));
-    let page = page("skills", items, |it| &it.uri, asked.as_ref(), shared.page)?;
-    let mut result = ListSkillsResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
-    result.cache_scope = Some(CacheScope::Private);
-    result.next_cursor = page.next;
-    Ok(result.introduced(context))
-}
-
-pub(super) async fn prompts(
-    shared: &Shared,
-    asked: Option<PaginatedRequestParams>,
-    context: &RequestContext<RoleServer>,
-) -> Result<ListPromptsResult, ErrorData> {
-    let snapshot = shared.live().load();
-    let lists = shared.lists(&snapshot);
-    let items = visible(&snapshot, &lists.prompts, shared.scope(&context.extensions));
-    let page = page("prompts", items, |it| &it.name, asked.as_ref(), shared.page)?;
-    let mut result = ListPromptsResult::with_all_items(page.items).with_ttl_ms(TTL_MS);
-    result.cache_scope = Some(CacheScope::Private);
-    result.next_cursor = page.next;
-    Ok(result.introduced(context))
-}
-
-pub(super) async fn skill(
-    shared: &Shared,
-    request: GetSkillRequestParams,
+    request: &GetSkillRequestParams,
     context: &RequestContext<RoleServer>,
 ) -> Result<GetSkillResult, ErrorData> {
     let snapshot = shared.live().load();
@@ -257,7 +222,7 @@ pub(super) async fn skill(
     Ok(GetSkillResult::new(found.ok_or_else(unknown)?).introduced(context))
 }
 
-pub(super) async fn folder(
+pub(super) fn folder(
     shared: &Shared,
     request: ReadResourceDirectoryRequestParams,
     context: &RequestContext<RoleServer>,
