@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::call::{self, CallError, Plan, Preview};
-use crate::catalog::{Bridge, Catalog, Credential, Endpoint, Job, Resource, Source, Tool};
+use crate::catalog::{Bridge, Catalog, Credential, Endpoint, Job, QuestionKind, Resource, Source, Tool};
 use crate::credential;
 use crate::diag::listed;
 use crate::mcp;
@@ -54,6 +54,7 @@ pub fn explained(bridge: &Bridge, tool: &Tool, planned: &Result<Preliminary<'_>,
         "refused": null,
         "request": null,
         "answer": null,
+        "questions": questions(tool),
         "async": tool.operation.as_ref().and_then(|operation| operation.job.as_ref()).map(job),
         "refusals": refusals(bridge, tool),
     });
@@ -160,6 +161,37 @@ fn kind(schema: &Value) -> String {
         Some(format) => format!("{kind} ({format})"),
         None => kind,
     }
+}
+
+/// What is asked before a call, a row each: the name, what is asked, and when.
+#[must_use]
+pub fn questions(tool: &Tool) -> Vec<Vec<String>> {
+    tool.questions
+        .iter()
+        .map(|question| {
+            let what = match &question.kind {
+                QuestionKind::Form { schema, .. } if !question.is_plain() => {
+                    let fields = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+                    format!("the user fills in {}", listed(fields.map(String::as_str), "and"))
+                }
+                QuestionKind::Form { .. } => "the user says yes or no".to_owned(),
+                QuestionKind::Page { .. } => "the user opens a page".to_owned(),
+                QuestionKind::Sample(_) => "the client's model writes a text".to_owned(),
+                QuestionKind::Roots => "the client names the user's folders".to_owned(),
+            };
+            let mut when = Vec::new();
+            if question.when.is_some() {
+                when.push("under a condition".to_owned());
+            }
+            if !question.after.is_empty() {
+                when.push(format!("after {}", listed(question.after.iter().map(String::as_str), "and")));
+            }
+            if !question.required {
+                when.push("may be declined".to_owned());
+            }
+            vec![question.name.clone(), what, when.join(", ")]
+        })
+        .collect()
 }
 
 /// How a tool waits for its API, a row each; none for a tool that does not.

@@ -7,7 +7,7 @@ use crate::catalog::{Bridge, Catalog, Tool};
 use crate::config;
 use crate::diag::{listed, suggest, tame};
 
-pub(super) use crate::describe::{arguments, refusals, waiting};
+pub(super) use crate::describe::{arguments, questions, refusals, waiting};
 
 /// The definitions that a command is about.
 #[derive(Debug, clap::Args)]

@@ -155,6 +155,11 @@ fn text(bridge: &Bridge, tool: &Tool, planned: &Result<Preliminary<'_>, CallErro
         })
         .collect();
     text.push_str(&words::table(&indented));
+    let questions = words::questions(tool);
+    if !questions.is_empty() {
+        text.push_str(&head("Asked before anything is sent"));
+        text.push_str(&words::table(&questions));
+    }
     text.push_str(&head("Refused before anything is sent"));
     let refusals: Vec<Vec<String>> = words::refusals(bridge, tool).into_iter().map(|line| vec![line]).collect();
     text.push_str(&words::table(&refusals));

@@ -92,6 +92,10 @@ fn text(bridge: &Bridge, tool: &Tool, printer: &Printer) -> String {
         }
         _ => section("The answer", &[vec!["stands in the file; nothing is sent".to_owned()]]),
     }
+    let questions = describe::questions(tool);
+    if !questions.is_empty() {
+        let _ = write!(text, "\n{}\n{}", bold("Asked before anything is sent"), describe::table(&questions));
+    }
     let refusals: Vec<Vec<String>> = describe::refusals(bridge, tool).into_iter().map(|line| vec![line]).collect();
     let _ = write!(text, "\n{}\n{}", bold("Refused before anything is sent"), describe::table(&refusals));
     let _ = writeln!(text, "\n{}", bold("What the model sees"));

@@ -273,3 +273,25 @@ fn on_the_command_line_only_yes_is_a_yes() {
     let (is_fine, said) = call(&["drop_all", "--answer", "confirm=yes"]);
     assert!(is_fine && api.lines() == ["DELETE /all"], "{said}");
 }
+
+#[test]
+fn what_is_asked_is_shown_before_anybody_is() {
+    let fixture = Fixture::new().bridge(YAML).env("API", "http://127.0.0.1:9");
+    let said = |args: &[&str]| {
+        let output = fixture.command(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for text in [said(&["show", "request_leave"]), said(&["explain", "request_leave", "days:=2"])] {
+        let (_, asked) = text.split_once("Asked before anything is sent\n").unwrap_or_else(|| panic!("{text}"));
+        let lines: Vec<String> =
+            asked.lines().take(2).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            lines,
+            ["why the user fills in `text` under a condition", "confirm the user says yes or no after `why`"],
+            "{text}"
+        );
+    }
+    assert!(!said(&["show", "sums_up"]).contains("Asked before"));
+    let json: Value = serde_json::from_str(&said(&["explain", "sign", "order=1", "--format", "json"])).unwrap();
+    assert_eq!(json["questions"], json!([["sign", "the user opens a page", ""]]));
+}

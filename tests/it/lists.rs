@@ -149,6 +149,8 @@ fn a_server_can_be_held_to_some_sets() {
     assert_eq!(names(&both["result"]["tools"]), ["get_invoice"]);
     let refused = server.rpc("/mcp", None, "tools/call", &json!({"name": "weather", "arguments": {}})).json();
     assert_eq!(refused["error"]["message"], "no such tool: weather");
+    let mistaken = Fixture::new().bridge(&many(1)).arg("--toolset=biling").serve();
+    assert!(mistaken.log().contains("No tool belongs to this set") && mistaken.tools(None).is_empty());
 }
 
 #[test]
