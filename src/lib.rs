@@ -15,6 +15,7 @@
 //! | 0 | [`breaker`] | a server that does not answer is left alone |
 //! | 0 | [`diag`] | how we speak to the user: findings with a place and a stable code |
 //! | 0 | [`metrics`] | what is counted and timed: the only room that names prometheus-client |
+//! | 0 | [`mishap`] | a panic costs one call |
 //! | 0 | [`principal`] | who is calling, nothing about how we know |
 //! | 0 | [`progress`] | how far a call has come |
 //! | 0 | [`quantity`] | durations and sizes as people write them |
@@ -58,6 +59,7 @@ pub mod json_schema;
 pub mod live;
 pub mod mcp;
 pub mod metrics;
+pub mod mishap;
 pub mod net;
 pub mod oauth;
 pub mod principal;

@@ -11,6 +11,7 @@ use crate::config::server::{AuthSpec, DiscoverySpec, OktaSpec, TokenSpec, True, 
 use crate::config::variable::Environment;
 use crate::config::{self, ServerDocument};
 use crate::diag::Findings;
+use crate::mishap;
 use crate::serve::settings::{Overrides, Settings};
 use crate::serve::{self, App};
 #[cfg(feature = "otel")]
@@ -153,6 +154,7 @@ fn export(_: &str) -> Result<(), String> {
 }
 
 async fn serve_app(app: App, stdio: bool) -> Result<(), String> {
+    mishap::log_panics();
     let shutdown = serve::signalled();
     let served = if stdio {
         app.serve_stdio(shutdown).await

@@ -1,6 +1,9 @@
 //! What is running, and how it is replaced: one immutable snapshot, swapped with one pointer write.
 
 mod activate;
+#[cfg(test)]
+#[path = "forged.rs"]
+mod forged;
 mod history;
 mod look;
 mod reload;

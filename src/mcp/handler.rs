@@ -19,7 +19,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::caller::{self};
+use super::caller;
 use super::meta::{Introduced as _, introduction};
 use super::poll::Interest;
 use super::search;

@@ -4,6 +4,7 @@ mod ask;
 mod caller;
 mod complete;
 mod convert;
+mod guard;
 mod handler;
 mod listen;
 mod lists;
@@ -36,6 +37,7 @@ use crate::upstream::SharedStore;
 
 pub use caller::{Caller, RequestId, Scope, TokenSource, Unauthenticated};
 pub use convert::{bridge_as_listed, contents_as_sent, messages_as_sent, result_as_sent, tool_as_listed};
+pub use guard::Guarded;
 pub use handler::Handler;
 pub use shared::Shared;
 
@@ -78,7 +80,7 @@ pub struct Options {
 }
 
 /// The MCP endpoint as a service that any HTTP server can mount.
-pub type HttpService = StreamableHttpService<Handler, LocalSessionManager>;
+pub type HttpService = StreamableHttpService<Guarded, LocalSessionManager>;
 
 /// Makes what all sessions and requests share.
 #[must_use]
@@ -103,7 +105,7 @@ pub fn http_service(shared: &Arc<Shared>, options: HttpOptions) -> HttpService {
     let shared = Arc::clone(shared);
     let keeps = if sessions { Keeps::Sessions } else { Keeps::Nothing };
     StreamableHttpService::new(
-        move || Ok(Handler::new(&shared, keeps)),
+        move || Ok(Guarded(Handler::new(&shared, keeps))),
         Arc::new(LocalSessionManager::default()),
         config,
     )
@@ -114,7 +116,7 @@ pub fn http_service(shared: &Arc<Shared>, options: HttpOptions) -> HttpService {
 /// # Errors
 /// Returns the reason when the session breaks, but not when the client leaves before it says a word.
 pub async fn serve_stdio(shared: &Arc<Shared>, shutdown: CancellationToken) -> Result<(), String> {
-    let handler = Handler::new(shared, Keeps::Sessions);
+    let handler = Guarded(Handler::new(shared, Keeps::Sessions));
     let starting = handler.serve_with_ct(rmcp::transport::io::stdio_pipes(), shutdown.clone());
     let running = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),

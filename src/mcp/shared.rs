@@ -32,6 +32,7 @@ use crate::catalog::{Bridge, Tool};
 use crate::config::server::DiscoverySpec;
 use crate::live::{Live, Snapshot};
 use crate::metrics::{CallRecord, Metrics};
+use crate::mishap::caught;
 use crate::principal::Principal;
 use crate::shape::Outcome;
 use crate::trace::{self, TraceContext};
@@ -231,7 +232,9 @@ impl Shared {
             level,
             instead: None,
         };
-        let mut outcome = run.outcome().await;
+        // A panic is an outcome, too: it is recorded and counted.
+        let mut outcome =
+            caught(run.outcome()).await.unwrap_or_else(|panicked| Err(CallError::internal(panicked.to_string())));
         let Run { who, audited, instead, .. } = run;
         if let Some(audit) = &self.audit {
             let bridge = snapshot.catalog.bridge(tool.bridge);

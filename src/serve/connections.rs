@@ -4,21 +4,31 @@ use std::future::Future;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{AddrListener, Address, Handle, Server};
+use http::StatusCode;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
+use super::http::json_rpc;
 use super::settings::Limits;
+use crate::call::CallError;
 use crate::metrics::{Counted, Metrics};
+use crate::mishap::caught;
 
 /// What a client reads when there is no room, and no TLS in between.
 const FULL: &[u8] =
@@ -53,6 +63,17 @@ struct Room {
     is_plain: bool,
 }
 
+/// Says that no connection can be taken, and says it again only after a while: it is tried twenty times a second.
+#[derive(Default)]
+struct Trouble {
+    said: Option<Instant>,
+    /// How often it was not said since.
+    more: u32,
+}
+
+/// How long nothing is said about the same trouble.
+const SAID_ONCE: Duration = Duration::from_secs(30);
+
 /// A connection and its place.
 struct Placed {
     stream: TcpStream,
@@ -77,7 +98,14 @@ pub(super) async fn serve(
     let mut server = server.http1_only().handle(door.handle).first_request_timeout(limits.read);
     // hyper counts from the end of the answer before, so this is the time to rest as well.
     server.http_builder().http1().header_read_timeout(limits.idle).max_buf_size(limits.header_bytes);
-    let service = router.into_make_service();
+    let trouble = std::sync::Mutex::<Trouble>::default();
+    // With a peer, it is that one's connection that failed, such as its handshake.
+    let server = server.accept_error_handler(move |peer: Option<&Peer>, error: &io::Error| {
+        if peer.is_none() {
+            trouble.lock().unwrap_or_else(PoisonError::into_inner).say(error);
+        }
+    });
+    let service = router.layer(middleware::from_fn(guarded)).into_make_service();
     match tls {
         None => server.acceptor(room).serve(service).await,
         Some(config) => {
@@ -85,6 +113,34 @@ pub(super) async fn serve(
             let server: Server<Peer, RustlsAcceptor<Room>> = server.acceptor(acceptor);
             server.serve(service).await
         }
+    }
+}
+
+/// Answers a request whose handling panics; the connection would be cut without a word.
+async fn guarded(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    caught(next.run(request)).await.unwrap_or_else(|panicked| {
+        let error = CallError::internal(panicked.to_string());
+        error.log(&path);
+        json_rpc(StatusCode::INTERNAL_SERVER_ERROR, -32_603, &Value::Null, &error.to_string())
+    })
+}
+
+// === impl Trouble ===
+
+impl Trouble {
+    fn say(&mut self, error: &io::Error) {
+        // Who hangs up before we answer is no trouble.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        if self.said.is_some_and(|said| said.elapsed() < SAID_ONCE) {
+            self.more = self.more.saturating_add(1);
+            return;
+        }
+        let more = std::mem::take(&mut self.more);
+        self.said = Some(Instant::now());
+        error!(%error, more, "No connection can be taken; those that there are go on.");
     }
 }
 
@@ -199,5 +255,41 @@ impl AsyncWrite for Placed {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_panics_is_answered_and_its_connection_goes_on() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        let limits = Limits {
+            header_bytes: 16 << 10,
+            json_depth: 8,
+            connections: 8,
+            calls_per_caller: 8,
+            list_items: 8,
+            read: minute,
+            idle: minute,
+            shutdown_delay: second,
+            shutdown_grace: second,
+        };
+        let panics = || async { None::<&str>.expect("s3cret-canary") };
+        let router = Router::new().route("/bad", get(panics)).route("/good", get(|| async { "fine" }));
+        tokio::spawn(serve(listener, router, Door::default(), limits, None, Arc::default()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let requests = "GET /bad HTTP/1.1\r\nhost: x\r\n\r\nGET /good HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with("HTTP/1.1 500 ") && said.contains(r#""message":"internal error "#), "{said}");
+        assert!(said.ends_with("fine") && !said.contains("canary"), "{said}");
     }
 }

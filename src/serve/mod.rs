@@ -207,7 +207,10 @@ impl App {
         tokio::spawn(async move { authenticator.prepare().await });
         let snapshot = self.live.load();
         for set in self.settings.toolsets.iter().filter(|set| !snapshot.catalog.has_toolset(set)) {
-            warn!(toolset = set, "No tool belongs to this set: look at `toolsets` of the tools, or at how it is written.");
+            warn!(
+                toolset = set,
+                "No tool belongs to this set: look at `toolsets` of the tools, or at how it is written."
+            );
         }
         if let AuthSettings::Issuers(issuers) = &self.settings.auth {
             for settings in issuers {

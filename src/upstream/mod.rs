@@ -192,6 +192,12 @@ impl HttpUpstream {
         self.guard.breaker.as_ref().is_some_and(Breaker::is_open)
     }
 
+    /// The same, signing in by something else.
+    #[cfg(test)]
+    pub(crate) fn sign_in_by(&mut self, credential: Arc<dyn CredentialProvider>) {
+        self.credential = credential;
+    }
+
     /// Goes the way to the API and asks for nothing.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod canary;
 mod configuration;
 mod credentials;
 mod destinations;
+mod faults;
 mod identity;
 mod paths;
 mod smuggling;

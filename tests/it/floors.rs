@@ -6,7 +6,7 @@ use crate::support::root;
 
 /// The rooms, by floor. Rooms on one floor do not know each other.
 const FLOORS: [&[&str]; 14] = [
-    &["breaker", "diag", "metrics", "principal", "progress", "quantity", "secret", "trace", "unique"],
+    &["breaker", "diag", "metrics", "mishap", "principal", "progress", "quantity", "secret", "trace", "unique"],
     &["audit", "config", "template", "json_schema"],
     &["shape"],
     &["catalog"],
