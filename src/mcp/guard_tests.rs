@@ -176,9 +176,9 @@ fn nothing_of_the_handler_is_unguarded() {
         let (name, _) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?.split_once('(')?;
         Some(name.to_owned())
     };
-    let names: Vec<String> = methods.lines().filter_map(named).collect();
-    assert!(names.len() > 20, "{names:?}");
-    for name in names {
+    let found: Vec<String> = methods.lines().filter_map(named).collect();
+    assert!(found.len() > 20, "{found:?}");
+    for name in found {
         assert!(
             guarded.contains(&format!("self.0.{name}(")) || guarded.contains(&format!("        {name}(")),
             "{name}"

@@ -233,8 +233,8 @@ impl Shared {
             instead: None,
         };
         // A panic is an outcome, too: it is recorded and counted.
-        let mut outcome =
-            caught(run.outcome()).await.unwrap_or_else(|panicked| Err(CallError::internal(panicked.to_string())));
+        let outcome = caught(Box::pin(run.outcome())).await;
+        let mut outcome = outcome.unwrap_or_else(|panicked| Err(CallError::internal(panicked.to_string())));
         let Run { who, audited, instead, .. } = run;
         if let Some(audit) = &self.audit {
             let bridge = snapshot.catalog.bridge(tool.bridge);

@@ -116,7 +116,7 @@ impl Faulty {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (fault, requests, tls) = (Arc::clone(&fault), Arc::clone(&requests), tls.clone());
-                std::thread::spawn(move || connected(&stream, &fault, &requests, tls));
+                std::thread::spawn(move || connected(&stream, &fault, &requests, tls.as_ref()));
             }
         });
         faulty
@@ -135,7 +135,7 @@ fn connected(
     stream: &TcpStream,
     fault: &Mutex<Option<&'static [Step]>>,
     requests: &Mutex<usize>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<&Arc<ServerConfig>>,
 ) -> Option<()> {
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
     let mut stream = stream;
@@ -146,7 +146,7 @@ fn connected(
         }
         *requests.lock().unwrap() += 1;
         let told = *fault.lock().unwrap();
-        match (told, &tls) {
+        match (told, tls) {
             (None, None) => well(&mut stream, "keep-alive")?,
             (None, Some(config)) => {
                 let connection = ServerConnection::new(Arc::clone(config)).ok()?;
@@ -417,7 +417,8 @@ fn a_tls_handshake_that_fails_costs_one_call() {
     let server = fixture.env("SSL_CERT_FILE", authority.to_str().unwrap()).serve();
     let call = || server.rpc("/mcp", Some("t0ken-canary"), "tools/call", &json!({"name": "t", "arguments": {}}));
     let well = |what: &str| {
-        (api.set(None), provider.set(None));
+        api.set(None);
+        provider.set(None);
         let reply = call();
         assert!(reply.status == 200 && reply.json()["result"]["content"][0]["text"] == "fine", "{what}: {reply:?}");
     };
