@@ -511,4 +511,38 @@ mod tests {
         let names = builder.variables(&leaf.unwrap());
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["args.start", "body.shifts"]);
     }
+
+    #[test]
+    fn what_is_too_long_is_refused_before_and_after_it_is_rendered() {
+        let long = format!("{{{{ 1 }}}}{}", "x".repeat(MAX_SOURCE));
+        assert!(matches!(Builder::default().leaf(&long), Err(TemplateError::Syntax(_))));
+        // Without a tag it is no template, however long.
+        assert!(Builder::default().leaf(&"x".repeat(MAX_SOURCE + 1)).is_ok());
+        let text = |length: usize| {
+            let mut builder = Builder::default();
+            let leaf = builder.leaf("{{ args.s }}").unwrap();
+            let scope = json!({"args": {"s": "x".repeat(length)}});
+            builder.finish().text(&leaf, &Scope::new(scope.as_object().unwrap()))
+        };
+        assert_eq!(text(MAX_OUTPUT).map(|text| text.len()), Ok(MAX_OUTPUT));
+        assert_eq!(text(MAX_OUTPUT + 1), Err(TemplateError::TooMuch));
+    }
+
+    #[test]
+    fn a_leaf_is_text_or_a_value_as_is_asked() {
+        let mut builder = Builder::default();
+        let mut leaf = |source: &str| builder.leaf(source).unwrap();
+        let (plain, null, quoted) = (leaf("plain"), leaf("{{ args.null }}"), leaf(r#"{{ "\"}}" }}"#));
+        let mixed = leaf("<{{ args.null }}>");
+        assert!(builder.variables(&plain).is_empty());
+        let kinds = [&plain, &null, &mixed].map(|leaf| format!("{leaf:?}"));
+        assert_eq!(kinds[..2], [r#"Constant("plain")"#, "Expression(…)"]);
+        assert!(kinds[2].starts_with("Text("), "{kinds:?}");
+        assert_eq!(format!("{builder:?}"), "Builder(1)");
+        let templates = builder.finish();
+        let scope = Scope::new(json!({"args": {"null": null}}).as_object().unwrap());
+        assert_eq!(templates.value(&plain, &scope), Ok(Some(json!("plain"))));
+        assert_eq!(templates.text(&null, &scope), Ok(String::new()));
+        assert_eq!(templates.value(&quoted, &scope), Ok(Some(json!("\"}}"))));
+    }
 }

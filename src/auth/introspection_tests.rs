@@ -112,6 +112,8 @@ async fn good_access_tokens_are_accepted() {
         json!({"ver": 1, "scp": ["hr.read"], "auth_time": in_seconds(-60.0), "groups": ["Everyone"], "device_id": "d"}),
         // Keycloak, Cognito and Hydra say what kind of token it is.
         json!({"typ": "Bearer", "nonce": "n-0S6_WzA2Mj", "auth_time": in_seconds(-60.0), "azp": "client"}),
+        // Its client is among those it is for, which makes it no ID token.
+        json!({"client_id": "client", "aud": ["client", "api://enterprise"], "auth_time": in_seconds(-60.0)}),
         json!({"typ": "at+jwt"}),
         json!({"typ": "JWT"}),
         json!({"token_use": "access"}),
@@ -164,6 +166,7 @@ async fn every_other_token_is_refused() {
         (good_but(&json!({"aud": {"api://enterprise": true}})), WrongAudience),
         (good_but(&json!({"aud": [["api://enterprise"]]})), WrongAudience),
         (good_but(&json!({"exp": in_seconds(-1.0)})), Expired),
+        (good_but(&json!({"client_id": "api://enterprise", "scope": "absent"})), NotAccessToken),
         (good_but(&json!({"exp": "absent"})), Malformed),
         (good_but(&json!({"exp": "9999999999"})), Malformed),
         (good_but(&json!({"exp": 9_999_999_999_999_u64})), Malformed),

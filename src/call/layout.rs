@@ -234,6 +234,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secret::{Piece, SecretRef};
 
     /// The examples of OpenAPI 3.1 section 4.8.12.4, with its own values.
     #[test]
@@ -284,5 +285,66 @@ mod tests {
         assert!(joined(json!(["a,b", "c"])).is_err());
         assert!(joined(json!([["a"]])).is_err());
         assert_eq!(joined(json!(null)), Ok(None));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_form_is_refused_in_words() {
+        let styled = |style| Encoding::Styled { style, explode: false };
+        let (one, list) = (json!("a"), json!(["a"]));
+        let (map, none) = (json!({"k": "v"}), json!(null));
+        let query_of =
+            |value: &Value, encoding| query("q", &Rendered::Value(value.clone()), &encoding, &Origin::Constant);
+        for (value, encoding, what) in [
+            (&one, styled(Style::DeepObject), "not an object"),
+            (&list, styled(Style::DeepObject), "a list"),
+            (&list, Encoding::Styled { style: Style::DeepObject, explode: true }, "a list"),
+            (&map, Encoding::Plain, "an object"),
+            (&json!({"k": {}}), styled(Style::Form), "an object of something else than single values"),
+        ] {
+            assert_eq!(query_of(value, encoding), Err(what), "{value}");
+        }
+        let path_of = |value: &Value, encoding| path("p", &Rendered::Value(value.clone()), &encoding).unwrap_err();
+        for (value, encoding, what) in [
+            (&none, styled(Style::Simple), "null"),
+            (&json!([]), styled(Style::Label), "an empty list"),
+            (&json!({}), styled(Style::Matrix), "an empty object"),
+            (&none, Encoding::Plain, "null"),
+            (&list, Encoding::Plain, "a list"),
+            (&map, Encoding::Segments, "an object"),
+        ] {
+            assert_eq!(path_of(value, encoding), what, "{value}");
+        }
+        assert_eq!(texts(&Rendered::Value(none)), Ok(Vec::new()));
+        assert_eq!(texts(&Rendered::Value(map)), Err("an object"));
+    }
+
+    #[test]
+    fn an_object_in_a_header_is_one_line() {
+        let line_of = |value: &Value, explode| {
+            let encoding = Encoding::Styled { style: Style::Simple, explode };
+            line(&Rendered::Value(value.clone()), &encoding).unwrap().map(|text| text.to_string())
+        };
+        let map = json!({"R": 100, "G": 200});
+        assert_eq!(line_of(&map, true).as_deref(), Some("R=100,G=200"));
+        assert_eq!(line_of(&map, false).as_deref(), Some("R,100,G,200"));
+        assert_eq!(line_of(&json!(["a", "b"]), false).as_deref(), Some("a,b"));
+        assert_eq!(line_of(&json!(7), false).as_deref(), Some("7"));
+        assert_eq!(line_of(&json!(null), false), None);
+    }
+
+    #[test]
+    fn a_secret_stays_one_in_lists_and_objects() {
+        let mut secret = Text::default();
+        secret.push(Piece::Secret(SecretRef::new(0, "${KEY}")));
+        let shown = |value: &Rendered| texts(value).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let list = Rendered::List(vec![Rendered::Text(secret.clone()), Rendered::Value(json!(1))]);
+        assert_eq!(shown(&list), Ok(vec!["${KEY}".to_owned(), "1".to_owned()]));
+        assert!(shown(&Rendered::List(vec![list.clone()])).is_err());
+        let map = Rendered::Map(vec![("k".to_owned(), Rendered::Text(secret))]);
+        let pairs =
+            query("q", &map, &Encoding::Styled { style: Style::Form, explode: true }, &Origin::Constant).unwrap();
+        assert!(pairs[0].values[0].has_secret());
+        let nested = Rendered::Map(vec![("k".to_owned(), list)]);
+        assert!(line(&nested, &Encoding::Styled { style: Style::Simple, explode: true }).is_err());
     }
 }

@@ -156,3 +156,99 @@ impl Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::Builder;
+
+    /// A question of each kind that is no form, and the templates that they use.
+    fn questions(required: bool) -> (Vec<Question>, Templates) {
+        let mut builder = Builder::default();
+        let mut leaf = |source: &str| builder.leaf(source).unwrap();
+        let kinds = [
+            (
+                "page",
+                QuestionKind::Page { message: leaf("Sign {{ args.n }}"), url: leaf("https://x.example/{{ args.n }}") },
+            ),
+            ("sample", QuestionKind::Sample(leaf("Sum up {{ args.n }}"))),
+            ("roots", QuestionKind::Roots),
+        ];
+        let question = |(name, kind): (&str, QuestionKind)| Question {
+            name: name.to_owned(),
+            kind,
+            required,
+            when: None,
+            after: Vec::new(),
+        };
+        (kinds.into_iter().map(question).collect(), builder.finish())
+    }
+
+    fn values() -> Map<String, Value> {
+        json!({"args": {"n": 7}}).as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn each_kind_says_what_is_asked_and_what_it_needs() {
+        let (questions, templates) = questions(true);
+        let pending = pending(&templates, &questions, &values, &Answers::default()).unwrap();
+        let needs: Vec<Capability> = pending.iter().map(Pending::needs).collect();
+        assert_eq!(needs, [Capability::Page, Capability::Sampling, Capability::Roots]);
+        assert_eq!(
+            pending[0].asked,
+            Asked::Page { message: "Sign 7".to_owned(), url: "https://x.example/7".to_owned() }
+        );
+        assert_eq!(pending[1].asked, Asked::Sample("Sum up 7".to_owned()));
+        let words = "To be answered first: `page`: Sign 7; `sample`: Sum up 7; `roots`: which folders?";
+        assert_eq!(listed(&pending), words);
+    }
+
+    #[test]
+    fn only_an_answer_of_its_kind_is_one() {
+        let (all, _) = questions(true);
+        let [page, sample, roots] = all.as_slice() else { panic!("three questions") };
+        let long = "x".repeat(MAX_SAMPLE + 1);
+        for (question, response, expected) in [
+            (page, json!({"action": "accept"}), Some(json!(true))),
+            (page, json!({"action": "maybe"}), None),
+            (page, json!({}), None),
+            (sample, json!({"content": {"type": "text", "text": "A"}}), Some(json!("A"))),
+            (sample, json!({"content": [{"type": "image"}, {"type": "text", "text": "B"}]}), Some(json!("B"))),
+            (sample, json!({"content": {"type": "text", "text": &long[1..]}}), Some(json!(&long[1..]))),
+            (sample, json!({"content": {"type": "text", "text": long}}), None),
+            (sample, json!({"action": "accept"}), None),
+            (roots, json!({"roots": []}), Some(json!([]))),
+            (roots, json!({"roots": "all"}), None),
+        ] {
+            assert_eq!(accept(question, &response).unwrap(), expected, "{}: {response}", question.name);
+        }
+    }
+
+    #[test]
+    fn no_ends_the_call_only_where_an_answer_is_required() {
+        for action in ["decline", "cancel"] {
+            let response = json!({ "action": action });
+            assert!(
+                matches!(accept(&questions(true).0[0], &response), Err(CallError::Declined(name)) if name == "page")
+            );
+            assert_eq!(accept(&questions(false).0[0], &response).unwrap(), Some(Value::Null));
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_none_asks_nobody() {
+        let (mut questions, _) = questions(true);
+        questions.truncate(1);
+        for (when, expected) in
+            [("args.n > 5", Ok(1)), ("args.n > 9", Ok(0)), ("args.none", Ok(0)), ("args.n", Err(()))]
+        {
+            let mut builder = Builder::default();
+            questions[0].when = Some(builder.leaf(&format!("{{{{ {when} }}}}")).unwrap());
+            questions[0].kind = QuestionKind::Roots;
+            let pending = pending(&builder.finish(), &questions, &values, &Answers::default());
+            assert_eq!(pending.map(|all| all.len()).map_err(|_| ()), expected, "{when}");
+        }
+    }
+}

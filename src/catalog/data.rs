@@ -176,3 +176,31 @@ impl Rendered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::Builder;
+
+    #[test]
+    fn a_string_with_a_secret_and_an_absent_argument_is_left_out() {
+        let mut builder = Builder::default();
+        let mixed = |leaf| Data::Mixed(vec![MixedPiece::Secret(SecretRef::new(0, "${KEY}")), MixedPiece::Leaf(leaf)]);
+        let (there, absent) =
+            (mixed(builder.leaf("-{{ args.a }}").unwrap()), mixed(builder.leaf("-{{ args.b }}").unwrap()));
+        let gone = Data::Template(builder.leaf("{{ args.b.c }}").unwrap());
+        let constant = Data::Constant(json!(1));
+        assert!(!gone.has_secret() && !constant.has_secret() && there.has_secret());
+        let data =
+            Data::Map(vec![("list".to_owned(), Data::List(vec![constant, absent, there])), ("gone".to_owned(), gone)]);
+        assert!(data.has_secret() && !data.is_constant());
+        let scope = Scope::new(json!({"args": {"a": "x"}}).as_object().unwrap());
+        let rendered = data.render(&builder.finish(), &scope).unwrap().unwrap();
+        assert!(matches!(rendered, Rendered::Map(_)));
+        let secrets = Secrets::new(vec!["s3cret".to_owned().into()]);
+        assert_eq!(rendered.fill(&secrets), json!({"list": [1, "s3cret-x"]}));
+        assert!(!format!("{rendered:?}").contains("s3cret"));
+    }
+}

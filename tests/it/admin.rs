@@ -212,6 +212,11 @@ fn what_a_call_would_send_is_explained_and_not_sent() {
     let told = post(&server, "/admin/v1/explain", &json!({"tool": "b", "arguments": {}})).json();
     assert!(told["refused"].as_str().unwrap().contains("id"), "{told}");
     assert_eq!(post(&server, "/admin/v1/explain", &json!({"tool": "none"})).status, 404);
+    let cookies = "{ s: { in: cookie, type: string }, lang: { in: cookie, value: de } }";
+    write(&server, &format!("{TWO}  c: {{ description: C., endpoint: GET /c, parameters: {cookies} }}\n"));
+    server.wait_for("Reloaded.");
+    let told = post(&server, "/admin/v1/explain", &json!({"tool": "c", "arguments": {"s": "a b"}})).json();
+    assert_eq!(told["request"]["headers"]["cookie"], "s=a%20b; lang=de", "{told}");
     assert!(api.requests().is_empty());
 }
 

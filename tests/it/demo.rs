@@ -63,6 +63,7 @@ fn the_curl_line_and_the_settings_of_claude_desktop_work_when_pasted() {
     let mut child = Command::new(server["command"].as_str().unwrap())
         .args(args)
         .env_clear()
+        .envs(crate::support::counting())
         .envs(env)
         .current_dir("/")
         .stdin(Stdio::piped())

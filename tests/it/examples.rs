@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Fixture, Provider, Server, binary, examples, root};
+use crate::support::{Answer, Api, Fixture, Provider, Server, binary, counting, examples, root};
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.args(args).current_dir(folder).env_clear().stdin(Stdio::null());
+    command.args(args).current_dir(folder).env_clear().envs(counting()).stdin(Stdio::null());
     command.envs([("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "secret")]);
     command.envs([
         ("WAREHOUSE_KEY", "key"),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
@@ -219,6 +221,8 @@ fn forged_tokens_are_refused_and_nothing_is_sent() {
         (sign(json!({"alg": "RS256", "kid": "k".repeat(2000)})), "malformed"),
         (sign(json!({"alg": "RS256", "kid": 1})), "malformed"),
         (sign(json!({"alg": "RS256", "kid": "k1", "crit": ["b64"], "b64": false})), "critical extension"),
+        (sign(json!({"alg": "RS256", "kid": "k1", "crit": []})), "critical extension"),
+        (sign(json!({"alg": "RS256", "kid": "k1", "b64": true})), "critical extension"),
         (
             sign(json!({"alg": "RS256", "kid": "k2", "jwk": forger.jwk, "jku": format!("{}/evil", forger.issuer())})),
             "does not list",
@@ -318,6 +322,143 @@ fn a_token_is_checked_by_the_issuer_that_it_names() {
     assert!(refused(&server, &forger.token(&json!({"iss": "https://evil.example"}))).contains("issuer"));
     let reply = server.send("GET", "/.well-known/oauth-protected-resource", &[], "");
     assert_eq!(reply.json()["authorization_servers"], json!([provider.issuer, forger.issuer()]));
+}
+
+#[test]
+fn only_the_algorithms_that_are_listed_are_taken() {
+    let forger = Forger::new();
+    let listing = |algorithms: &[&str]| {
+        let mut auth = forger.jwt();
+        auth["jwt"]["algorithms"] = json!(algorithms);
+        serve(&auth)
+    };
+    let others = ["RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+    let (api, server) = listing(&others);
+    assert!(refused(&server, &forger.token(&json!({}))).contains("algorithm"));
+    assert!(api.requests().is_empty());
+    let (_, server) = listing(&["RS256"]);
+    assert_eq!(call(&server, &forger.token(&json!({}))).status, 200);
+}
+
+#[test]
+fn a_key_says_itself_what_it_is_good_for() {
+    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let curve = |name: &str, signing| {
+        let made = EcdsaKeyPair::generate_pkcs8(signing, &random).unwrap();
+        let point = EcdsaKeyPair::from_pkcs8(signing, made.as_ref()).unwrap().public_key().as_ref().to_vec();
+        let (x, y) = point[1..].split_at(point.len() / 2);
+        let jwk = json!({"kty": "EC", "crv": name, "kid": name, "x": part(x), "y": part(y)});
+        (jwk, EncodingKey::from_ec_der(made.as_ref()))
+    };
+    let (p256, es256) = curve("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING);
+    let (p384, es384) = curve("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING);
+    let made = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+    let public = Ed25519KeyPair::from_pkcs8(made.as_ref()).unwrap().public_key().as_ref().to_vec();
+    let edwards = json!({"kty": "OKP", "crv": "Ed25519", "kid": "Ed25519", "x": part(&public)});
+    let eddsa = EncodingKey::from_ed_der(made.as_ref());
+    let forger = Forger::new();
+    let mut only = forger.jwk();
+    (only["kid"], only["alg"]) = (json!("only"), json!("RS512"));
+    let mut wrong = p256.clone();
+    (wrong["kid"], wrong["alg"]) = (json!("wrong"), json!("RS256"));
+    let mut encrypts = p256.clone();
+    (encrypts["kid"], encrypts["use"]) = (json!("encrypts"), json!("enc"));
+    // What nobody can use is passed over, and the others are good.
+    let shared = json!({"kty": "oct", "kid": "shared", "k": part(b"shared")});
+    let keys = json!([shared, {"kty": "?"}, wrong, encrypts, only, p256, p384, edwards, forger.jwk()]);
+    forger.site.answer("/keys", Answer::json(200, &json!({ "keys": keys })));
+    let (_, server) = serve(&forger.jwt());
+    let token = |name: Option<&str>, algorithm, key: &EncodingKey| {
+        let header = Header { kid: name.map(str::to_owned), ..Header::new(algorithm) };
+        encode(&header, &forger.claims(), key).unwrap()
+    };
+    for (name, algorithm, key) in [
+        (Some("P-256"), Algorithm::ES256, &es256),
+        (Some("P-384"), Algorithm::ES384, &es384),
+        (Some("Ed25519"), Algorithm::EdDSA, &eddsa),
+        (Some("only"), Algorithm::RS512, &*forger.key),
+        (None, Algorithm::PS256, &*forger.key),
+    ] {
+        let reply = call(&server, &token(name, algorithm, key));
+        assert_eq!(reply.status, 200, "{name:?} {algorithm:?}: {} {}", reply.body, server.log());
+    }
+    for (name, algorithm, key, why) in [
+        ("only", Algorithm::RS256, &*forger.key, "algorithm"),
+        ("P-256", Algorithm::EdDSA, &eddsa, "algorithm"),
+        ("wrong", Algorithm::RS256, &*forger.key, "key"),
+        ("encrypts", Algorithm::ES256, &es256, "key"),
+        ("shared", Algorithm::RS256, &*forger.key, "key"),
+    ] {
+        let said = refused(&server, &token(Some(name), algorithm, key));
+        assert!(said.contains(why), "{name}: {said}");
+    }
+    let signed = token(Some("P-384"), Algorithm::ES384, &es384);
+    let broken = format!("{}.{}", signed.rsplit_once('.').unwrap().0, part(&[7; 96]));
+    assert!(refused(&server, &broken).contains("signature"));
+    for header in [json!({"kid": 7}), json!({"typ": 7}), json!({"x": "x".repeat(5000)})] {
+        let mut header = header;
+        header["alg"] = json!("RS256");
+        let said = refused(&server, &forger.sign(&header, &forger.claims().to_string()));
+        assert!(said.contains("malformed"), "{said}");
+    }
+}
+
+#[test]
+fn a_token_that_names_no_key_fits_only_where_there_is_one() {
+    let forger = Forger::new();
+    let unnamed = || forger.sign(&json!({"alg": "RS256"}), &forger.claims().to_string());
+    let (_, server) = serve(&forger.jwt());
+    assert_eq!(call(&server, &unnamed()).status, 200);
+    forger.lists(&["k1", "k2"]);
+    let (_, server) = serve(&forger.jwt());
+    assert!(refused(&server, &unnamed()).contains("does not list"));
+}
+
+#[test]
+fn an_empty_set_of_keys_is_a_mistake_and_nobodys_fault() {
+    let forger = Forger::new();
+    forger.lists(&[]);
+    let (api, server) = serve(&forger.jwt());
+    assert_eq!(call(&server, &forger.token(&json!({}))).status, 503);
+    assert!(api.requests().is_empty());
+}
+
+#[test]
+fn a_kept_verdict_ends_with_its_token() {
+    let forger = Forger::new();
+    let mut auth = forger.jwt();
+    auth["jwt"]["cache"] = json!("5m");
+    let (_, server) = serve(&auth);
+    let soon = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3;
+    let token = forger.token(&json!({ "exp": soon }));
+    assert_eq!(call(&server, &token).status, 200);
+    until(|| call(&server, &token).status == 401);
+}
+
+#[test]
+fn an_operator_sees_which_keys_of_whom_are_at_hand() {
+    let (provider, forger, api) = (Provider::start(), Forger::new(), Api::start());
+    forger.lists(&["k2", "k1"]);
+    let mut cached = forger.jwt();
+    cached["jwt"]["cache"] = json!("30s");
+    let both = okta(&provider, &json!({"validation": "jwks+introspection"}));
+    let fixture = Fixture::with_auth(&json!({"issuers": [{ "okta": both }, cached]})).bridge(BRIDGE);
+    let fixture = fixture.env("API", &api.url()).env("OKTA_CLIENT_SECRET", "bridge-secret");
+    let server = fixture.arg("--admin-listen=127.0.0.1:0").serve();
+    let told = || server.admin("GET", "/admin/v1/auth", &[], "").json();
+    until(|| told()["keys"][1]["ids"] == json!(["k1", "k2"]));
+    let told = told();
+    let methods: Vec<&Value> = told["issuers"].as_array().unwrap().iter().map(|it| &it["method"]).collect();
+    assert_eq!(methods, ["jwks+introspection", "jwks"]);
+    assert_eq!(told["issuers"][1]["verdicts_kept_for"], "30 s");
+    assert_eq!(
+        [&told["keys"][0]["issuer"], &told["keys"][1]["issuer"]],
+        [&json!(provider.issuer), &json!(forger.issuer())]
+    );
+    assert!(!told.to_string().contains("\"n\""), "{told}");
+    let listed = server.send("GET", "/.well-known/oauth-protected-resource", &[], "").json();
+    assert_eq!(listed["authorization_servers"], json!([provider.issuer, forger.issuer()]));
 }
 
 #[test]

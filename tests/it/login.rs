@@ -91,7 +91,7 @@ fn a_service_gets_a_token_of_its_own() {
     let run = |secret: Option<&str>| {
         let mut command = Command::new(crate::support::binary());
         command.args(["login", "--issuer", &provider.issuer, "--client-id", "svc", "--scope", "hr:read"]);
-        command.arg("--client-credentials").env_clear().stdin(Stdio::null());
+        command.arg("--client-credentials").env_clear().envs(crate::support::counting()).stdin(Stdio::null());
         if let Some(secret) = secret {
             command.env("TOLLBRIDGE_LOGIN_CLIENT_SECRET", secret);
         }

@@ -14,6 +14,7 @@ fn shell(folder: &Path, line: &str) -> (i32, String, String) {
     let beside = Path::new(binary()).parent().unwrap().display();
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(folder).env_clear().env("PATH", format!("{beside}:{path}"));
+    command.envs(crate::support::counting());
     let output = command.stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))

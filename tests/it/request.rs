@@ -98,6 +98,50 @@ fn forms_and_text_bodies_are_sent_as_such() {
 }
 
 #[test]
+fn what_is_absent_makes_no_body_and_no_part_of_one() {
+    let x = "parameters: { x: { type: [string, 'null', object], required: false } }";
+    let tool = |body: &str| format!("  t:\n    description: T.\n    endpoint: POST /a\n    {x}\n    body: {body}\n");
+    for body in [r#"{ text: "{{ args.x }}" }"#, r#"{ base64: "{{ args.x }}" }"#] {
+        let request = sent(OPEN, &tool(body), &json!({}));
+        assert_eq!((request.body.len(), request.header("content-type")), (0, None), "{body}");
+    }
+    let parts = r#"{ multipart: { a: "{{ args.x }}", b: { base64: "{{ args.x }}" }, c: { json: "{{ args.x }}" },
+        d: { text: D, filename: "{{ args.x }}" } } }"#;
+    let request = sent(OPEN, &tool(parts), &json!({}));
+    let text = String::from_utf8(request.body).unwrap();
+    assert_eq!(text.matches("form-data; name=").count(), 1, "{text}");
+    assert!(text.contains("name=\"d\"\r\n\r\nD\r\n"), "{text}");
+    // What does not fit is the caller's to mend, and nothing is sent.
+    for (body, what) in [
+        (r#"{ text: "{{ args.x }}" }"#, "the body would be an object"),
+        (r#"{ base64: "{{ args.x }}" }"#, "the body would be something else than base64"),
+        (r#"{ form: { f: "{{ args.x }}" } }"#, "form field `f` would be an object"),
+        (r#"{ multipart: { f: { base64: "{{ args.x }}" } } }"#, "form field `f` would be something else than base64"),
+    ] {
+        let (api, server) = serve(OPEN, &tool(body));
+        let result = server.call("t", &json!({"x": {"a": 1}}));
+        assert!(result.is_error() && result.text().contains(what), "{}", result.text());
+        assert!(api.requests().is_empty());
+    }
+}
+
+#[test]
+fn null_sends_no_header_and_no_cookie_and_a_joined_list_is_one_member() {
+    let tool = r"
+  t:
+    description: T.
+    endpoint: POST /a
+    parameters:
+      X-H:  { in: header, type: [string, 'null'] }
+      c:    { in: cookie, type: [string, 'null'] }
+      ids:  { type: array, items: { type: integer }, join: ';' }
+";
+    let request = sent(OPEN, tool, &json!({"X-H": null, "c": null, "ids": [1, 2]}));
+    assert_eq!((request.header("x-h"), request.header("cookie")), (None, None));
+    assert_eq!(request.json(), json!({"ids": "1;2"}));
+}
+
+#[test]
 fn values_can_be_computed() {
     let tool = "\n  t:\n    description: Computed.\n    endpoint: GET /a\n    parameters:\n      x: { type: string }\n      y: { value: '{{ args.x|upper }}' }\n      id: { in: header, as: Idempotency-Key, value: '{{ uuid() }}' }\n";
     let request = sent(OPEN, tool, &json!({"x": "ab"}));

@@ -28,6 +28,12 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_tollbridge")
 }
 
+/// Where our binary counts which lines ran, for commands with an otherwise clean environment; nothing unless coverage is
+/// measured.
+pub fn counting() -> Option<(&'static str, std::ffi::OsString)> {
+    std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file))
+}
+
 /// The Node.js that the lockfile of `tests/tools` names.
 pub fn node() -> PathBuf {
     tool("node_modules/node/bin/node")
@@ -440,6 +446,7 @@ impl Fixture {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(args).current_dir(self.folder.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        command.envs(counting());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
