@@ -720,3 +720,31 @@ fn a_stream_ends_with_the_token_that_opened_it() {
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(server.send("GET", "/mcp", &headers, "").status, 401);
 }
+
+const TEAMS: &str = r#"
+bridge: teams
+upstream: { url: "${API}", credentials: none }
+claims: { groups: /realm/groups }
+access: { groups: [Staff] }
+tools:
+  mine:
+    description: Of a member of both.
+    endpoint: POST /mine
+    access: { groups: [Pay, Tax] }
+  ours: { description: Of staff., endpoint: GET /ours }
+"#;
+
+#[test]
+fn each_list_of_groups_asks_for_one_of_its_own_and_the_claim_that_is_named_holds_them() {
+    let (provider, api) = (Provider::shared(), Api::start());
+    let server = Fixture::with_okta(provider).bridge(TEAMS).env("API", &api.url()).serve();
+    let seen = |claims: Value| {
+        let token = provider.token(&json!({ "claims": claims }));
+        server.tools(Some(&token)).keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(seen(json!({"gpid": "7", "realm": {"groups": ["Staff", "Tax"]}})), ["mine", "ours"]);
+    assert_eq!(seen(json!({"gpid": "7", "realm": {"groups": ["Staff"]}})), ["ours"]);
+    assert_eq!(seen(json!({"gpid": "7", "realm": {"groups": ["Pay"]}})), [""; 0]);
+    // The token's own claim of that name is another one.
+    assert_eq!(seen(json!({"gpid": "7", "groups": ["Staff", "Pay"]})), [""; 0]);
+}
