@@ -241,3 +241,30 @@ fn annotations_follow_the_method() {
     assert_eq!(hints("said"), [true, true, false, false]);
     assert_eq!(server.call("said", &json!({})).text(), "hi");
 }
+
+#[test]
+fn a_value_beside_text_is_never_empty_and_never_makes_dots() {
+    let api = Api::start();
+    let yaml = "bridge: a\nupstream: { url: \"${API}\", credentials: none }\ntools:\n  \
+                t: { description: T., endpoint: \"GET /a/.{x}/c\", parameters: { x: { type: string } } }\n  \
+                u: { description: U., endpoint: \"GET /a/b.{x}/c\", parameters: { x: { type: string } } }\n";
+    let server = Fixture::new().bridge(yaml).env("API", &api.url()).serve();
+    for (tool, value) in [("t", "."), ("t", ""), ("u", "")] {
+        let refused = server.call(tool, &json!({ "x": value }));
+        assert!(refused.error().starts_with("argument `x` can't be used"), "{tool} {value:?}: {}", refused.text());
+    }
+    assert_eq!(api.lines(), [""; 0]);
+    server.call("u", &json!({"x": ".."}));
+    assert_eq!(api.lines(), ["GET /a/b.../c"]);
+}
+
+#[test]
+fn a_body_of_which_nothing_is_given_is_none() {
+    let api = Api::start();
+    let yaml = "bridge: a\nupstream: { url: \"${API}\", credentials: none }\ntools:\n  \
+                t: { description: T., endpoint: POST /t, parameters: { note: { type: string, required: false } } }\n";
+    let server = Fixture::new().bridge(yaml).env("API", &api.url()).serve();
+    assert!(!server.call("t", &json!({})).is_error());
+    let sent = api.last();
+    assert_eq!((sent.body.len(), sent.header("content-type")), (0, None));
+}
